@@ -1,0 +1,39 @@
+"""Run one benchmark: ``python -m benchmarks <name> [options]``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+BENCHMARKS = {
+    "annotation": "benchmarks.annotation",
+    "calibration": "benchmarks.calibration",
+    "unknown-types": "benchmarks.unknown_types",
+    "speed": "benchmarks.speed",
+    "memory": "benchmarks.memory",
+    "ablations": "benchmarks.ablations",
+    "report": "benchmarks.report",
+    "celltypist-env": "benchmarks.peers.celltypist",
+}
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+
+
+def main() -> None:
+    """Set the threads before any numeric library is imported, then run the benchmark named."""
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] not in BENCHMARKS:
+        msg = f"usage: python -m benchmarks {{{','.join(BENCHMARKS)}}} [options]"
+        raise SystemExit(msg)
+    for variable in THREAD_VARIABLES:
+        os.environ.setdefault(variable, os.environ.get("ATLASH_BENCH_THREADS", "1"))
+    import_module(BENCHMARKS[arguments[0]]).main(arguments[1:])
+
+
+if __name__ == "__main__":
+    main()

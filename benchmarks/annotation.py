@@ -1,0 +1,125 @@
+"""Annotation: macro-F1, median F1 and accuracy of atlash and of its peers on twenty splits."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import asdict
+from statistics import fmean
+from typing import Any
+
+from benchmarks.machine import write_result
+from benchmarks.outcome import Cached, cached
+from benchmarks.peers import ANNOTATORS
+from benchmarks.product import annotator
+from benchmarks.scores import agreement
+from benchmarks.tasks import GROUPS, Task, annotation_tasks
+
+OURS = "atlash"
+Row = dict[str, Any]
+
+
+def main(arguments: list[str]) -> None:
+    options = _parse(arguments)
+    methods = [] if options.only == "ours" else list(options.peers)
+    seeds = [] if options.only == "peers" else range(options.seeds)
+    rows = []
+    for task in annotation_tasks(tuple(options.groups)):
+        for row in _run(task, methods, list(seeds)):
+            rows.append(row)
+            print(f"{row['task']:28} {row['method']:16} {row['macro_f1']:.4f}", flush=True)
+    # Peers that were left out of this run still stand in the file when their answers are stored.
+    result = {"groups": options.groups, "splits": rows, "summary": summarise(rows)}
+    for line in table(result["summary"]):
+        print(line)
+    name = {"ours": "annotation_ours", "peers": "annotation_peers"}.get(options.only, "annotation")
+    print(write_result(name, result))
+
+
+def _parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks annotation", description=__doc__)
+    parser.add_argument("--only", choices=["ours", "peers"], help="leave the other half out")
+    parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
+    parser.add_argument("--peers", nargs="+", choices=list(ANNOTATORS), default=list(ANNOTATORS))
+    parser.add_argument("--seeds", type=int, default=1, help="runs of atlash, seeds 0, 1, ...")
+    return parser.parse_args(arguments)
+
+
+def _run(task: Task, peers: list[str], seeds: list[int]) -> Iterator[Row]:
+    for peer in peers:
+        yield _row(task, peer, None, cached(peer, task, ANNOTATORS[peer]))
+    for seed in seeds:
+        yield _row(task, OURS, seed, Cached(annotator(seed)(task), from_cache=False))
+
+
+def _row(task: Task, method: str, seed: int | None, answer: Cached) -> Row:
+    outcome = answer.outcome
+    return {
+        "task": task.name,
+        "group": task.group,
+        "method": method,
+        "seed": seed,
+        **asdict(agreement(task, outcome.labels)),
+        "n_train": len(task.train_rows),
+        "n_scored": int(task.known.sum()),
+        "n_unknown_type": int((~task.known).sum()),
+        "fit_seconds": outcome.fit_seconds,
+        "predict_seconds": outcome.predict_seconds,
+        "from_cache": answer.from_cache,
+    }
+
+
+def summarise(rows: list[Row]) -> dict[str, Any]:
+    """Mean of every figure per method and group and over groups, and our margins to the peers."""
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    groups = list(dict.fromkeys(row["group"] for row in rows))
+    figures = ("macro_f1", "median_f1", "accuracy")
+    means: dict[str, dict[str, dict[str, float]]] = {
+        figure: {method: _means(rows, method, groups, figure) for method in methods}
+        for figure in figures
+    }
+    summary: dict[str, Any] = {"means": means}
+    peers = [method for method in methods if method != OURS]
+    if OURS in methods and peers:
+        summary["margins"] = _margins(rows, means["macro_f1"], peers, groups)
+    return summary
+
+
+def _means(rows: list[Row], method: str, groups: list[str], figure: str) -> dict[str, float]:
+    by_group = {
+        group: fmean(r[figure] for r in rows if r["method"] == method and r["group"] == group)
+        for group in groups
+    }
+    return {**by_group, "mean": fmean(by_group.values())}
+
+
+def _margins(
+    rows: list[Row], means: dict[str, dict[str, float]], peers: list[str], groups: list[str]
+) -> dict[str, Any]:
+    """Macro-F1 of ours less that of the best single peer's mean, of each group and of each split."""
+    best = max(peers, key=lambda peer: means[peer]["mean"])
+    splits = {}
+    for task in dict.fromkeys(row["task"] for row in rows):
+        mine = fmean(r["macro_f1"] for r in rows if r["task"] == task and r["method"] == OURS)
+        theirs = max(r["macro_f1"] for r in rows if r["task"] == task and r["method"] != OURS)
+        splits[task] = mine - theirs
+    return {
+        "best_single_peer": best,
+        "to_best_single_peer": means[OURS]["mean"] - means[best]["mean"],
+        "to_best_peer_of_group": {
+            group: means[OURS][group] - max(means[peer][group] for peer in peers)
+            for group in groups
+        },
+        "to_best_peer_of_split": splits,
+    }
+
+
+def table(summary: dict[str, Any], figure: str = "macro_f1") -> list[str]:
+    """The means as lines of a Markdown table, best first."""
+    means = summary["means"][figure]
+    columns = list(next(iter(means.values())))
+    lines = ["| method | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for method in sorted(means, key=lambda name: -means[name]["mean"]):
+        cells = " | ".join(f"{means[method][column]:.4f}" for column in columns)
+        lines.append(f"| {method} | {cells} |")
+    return lines

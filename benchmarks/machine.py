@@ -1,0 +1,58 @@
+"""The machine and the versions behind a figure, and the JSON file that keeps both beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.places import RESULTS
+
+PACKAGES = ("atlash", "numpy", "scipy", "scikit-learn", "torch", "scanpy", "anndata", "numba")
+
+
+def machine() -> dict[str, Any]:
+    """Processor and cores, without names of hosts or people."""
+    return {"processor": _processor(), "cores": os.cpu_count(), "system": platform.system()}
+
+
+def provenance() -> dict[str, Any]:
+    """Machine, threads in use, versions of packages and the time of the run in UTC."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "threads": os.environ.get("OMP_NUM_THREADS", "all"),
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def write_result(name: str, result: dict[str, Any]) -> Path:
+    """Write ``benchmarks/results/<name>.json`` atomically, with its provenance on top."""
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    scratch = path.with_suffix(".part")
+    text = json.dumps({"provenance": provenance(), **result}, indent=1, allow_nan=False)
+    scratch.write_text(text + "\n")
+    scratch.replace(path)
+    return path
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

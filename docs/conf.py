@@ -1,0 +1,17 @@
+"""Settings of the documentation; ``make docs`` builds it."""
+
+from importlib.metadata import version
+
+project = "atlash"
+author = "The atlash developers"
+copyright = f"2026, {author}"
+release = version("atlash")
+
+extensions = ["myst_parser"]
+exclude_patterns = ["_build"]
+
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+
+html_theme = "furo"
+html_title = f"atlash {release}"

@@ -1,0 +1,1 @@
+"""Binary codes: anchors, packing, Hamming distances. numpy and numba only."""

@@ -1,0 +1,188 @@
+"""Options as frozen dataclasses; their defaults are the measured ones (docs/benchmarks.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+ScaleName = Literal["auto", "counts", "normalized", "log1p", "log2p1", "log10p1"]
+"""How expression values are given; ``auto`` looks."""
+
+
+@dataclass(frozen=True)
+class InputConfig:
+    """How cells are read.
+
+    Parameters
+    ----------
+    layer
+        Layer to read instead of ``X``; ``"raw"`` stands for ``adata.raw``.
+    gene_column
+        Column of ``var`` with the gene identifiers; ``None`` looks at ``var_names`` and at
+        the usual columns.
+    scale
+        Scale of the values; ``"auto"`` detects it and refuses what cannot be told.
+    min_shared
+        Least share of the encoder's gene weight that must be measured, in [0, 1].
+    chunk_size
+        Cells read at a time.
+    """
+
+    layer: str | None = None
+    gene_column: str | None = None
+    scale: ScaleName = "auto"
+    min_shared: float = 0.5
+    chunk_size: int = 4096
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How the encoder is learned.
+
+    Parameters
+    ----------
+    n_bits
+        Code length, a multiple of 8; ``None`` chooses by the number of types (64 up to 128
+        types).
+    n_features
+        Genes the encoder reads.
+    n_members
+        Networks averaged in code space.
+    n_hidden, n_hidden_2
+        Widths of each network's hidden layers.
+    dropout
+        Share of hidden units dropped.
+    n_steps
+        Most optimiser steps; an inner split by batch may find that fewer are better.
+    batch_size
+        Cells a step.
+    learning_rate, weight_decay
+        Of AdamW with a one-cycle schedule.
+    anchor_weight, similarity_weight
+        Weights of the anchor loss (a cross entropy a bit) and of the similarity loss (a cross
+        entropy over types).
+    similarity_scale
+        Steepness of the softmax over anchor similarities in the similarity loss.
+    quantisation
+        Form of the quantisation loss.
+    quantisation_weight
+        Its weight.
+    class_balance
+        Beta of the class-balanced weights, in [0, 1); 0 weighs all types alike.
+    learned_anchors
+        Learn the anchors together with the encoder instead of predefining them; an ablation.
+    thin_probability
+        Share of cells whose counts are thinned in training.
+    thin_least
+        Least share of counts kept when thinning, in (0, 1].
+    gene_dropout
+        Mean share of genes left out of a training cell, in [0, 0.5).
+    mixup
+        Parameter of the Beta distribution that mixes pairs of cells; 0 mixes none.
+    upper
+        Greatest standardised expression.
+    max_cells
+        Most cells to learn from; a larger reference is sampled, rare types first.
+    n_folds
+        Inner folds for calibration and early stopping; whole batches where there are several.
+    """
+
+    n_bits: int | None = None
+    n_features: int = 2000
+    n_members: int = 2
+    n_hidden: int = 256
+    n_hidden_2: int = 128
+    dropout: float = 0.3
+    n_steps: int = 600
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    anchor_weight: float = 1.0
+    similarity_weight: float = 0.0
+    similarity_scale: float = 10.0
+    quantisation: Literal["none", "squared", "cauchy"] = "squared"
+    quantisation_weight: float = 1e-3
+    class_balance: float = 0.9999
+    learned_anchors: bool = False
+    thin_probability: float = 0.8
+    thin_least: float = 0.2
+    gene_dropout: float = 0.25
+    mixup: float = 0.0
+    upper: float = 10.0
+    max_cells: int = 50_000
+    n_folds: int = 3
+
+
+@dataclass(frozen=True)
+class BuildConfig:
+    """How a reference is built.
+
+    Parameters
+    ----------
+    train
+        How the encoder is learned.
+    scale
+        Scale of the values; ``"auto"`` detects it.
+    max_unlabelled
+        Greatest share of cells without a label, in [0, 1]; they are left out, and more are
+        an error.
+    chunk_size
+        Cells encoded at a time.
+    n_threads
+        Threads; ``None`` takes all cores. Results are the same for any number.
+    progress
+        Show progress on standard error.
+    """
+
+    train: TrainConfig = field(default_factory=TrainConfig)
+    scale: ScaleName = "auto"
+    max_unlabelled: float = 0.5
+    chunk_size: int = 4096
+    n_threads: int | None = None
+    progress: bool = True
+
+
+@dataclass(frozen=True)
+class AnnotateConfig:
+    """How cells are annotated.
+
+    Parameters
+    ----------
+    method
+        ``"asymmetric"`` compares expected bits with the anchors, ``"hamming"`` the bits.
+    min_confidence
+        Least calibrated probability of an assigned cell, in [0, 1]; below it a cell is
+        between types.
+    max_lost
+        Share of cells of known types that may be called out of reach, in (0, 1).
+    min_genes
+        Least number of the reference's genes detected in an assigned cell.
+    vote
+        Column of ``obs`` with clusters, or ``"code"`` for cells of one code: each group takes
+        its most probable type. Transductive: a label then depends on the cell's company.
+    match_query
+        Standardise with the query's statistics instead of the reference's. Transductive, and
+        confidences are not calibrated for it.
+    scale
+        Scale of the values; ``"auto"`` detects it.
+    min_shared
+        Least share of the encoder's gene weight that must be measured, in [0, 1].
+    chunk_size
+        Cells annotated at a time.
+    n_threads
+        Threads; ``None`` takes all cores. Results are the same for any number.
+    progress
+        Show progress on standard error.
+    """
+
+    method: Literal["asymmetric", "hamming"] = "asymmetric"
+    min_confidence: float = 0.5
+    max_lost: float = 0.03
+    min_genes: int = 20
+    vote: str | None = None
+    match_query: bool = False
+    scale: ScaleName = "auto"
+    min_shared: float = 0.5
+    chunk_size: int = 4096
+    n_threads: int | None = None
+    progress: bool = True

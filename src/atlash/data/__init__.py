@@ -1,0 +1,1 @@
+"""Cells in: genes matched by name, scale detected, chunks of normalised cells."""

@@ -1,0 +1,143 @@
+"""Matrices that give their rows a block at a time, in memory or on disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import scipy.sparse as sp
+
+from atlash.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+_GAP = 16
+"""Rows closer than this are read in one go: skipping them costs more than reading them."""
+_SPAN = 256
+"""Most wanted rows in one read, so that a read spans at most ``_GAP * _SPAN`` rows."""
+
+
+class RowMatrix(Protocol):
+    """Cells x features, read by rows as CSR of float32 or float64.
+
+    Column indices need not be sorted. Blocks may share memory with the user's matrix, so
+    their values must not be changed in place.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values as they are stored."""
+        ...
+
+    def block(self, start: int, stop: int) -> sp.csr_array:
+        """Return the rows from ``start`` up to ``stop``."""
+        ...
+
+    def take(self, rows: NDArray[np.int64]) -> sp.csr_array:
+        """Return the given rows; ``rows`` ascend."""
+        ...
+
+
+class CompressedRows:
+    """CSR whose three arrays lie in memory, HDF5 or zarr; only ``indptr`` is held."""
+
+    def __init__(self, data: Any, indices: Any, indptr: Any, shape: tuple[int, int]) -> None:  # noqa: ANN401
+        self._data = data
+        self._indices = indices
+        self._indptr = np.asarray(indptr[:])
+        self.shape = shape
+        self.dtype = np.dtype(data.dtype)
+
+    def block(self, start: int, stop: int) -> sp.csr_array:
+        """Return rows ``start:stop`` by one contiguous read of each array."""
+        first, last = int(self._indptr[start]), int(self._indptr[stop])
+        values = as_float(np.asarray(self._data[first:last]))
+        columns = np.asarray(self._indices[first:last])
+        bounds = self._indptr[start : stop + 1] - first
+        return sp.csr_array((values, columns, bounds), shape=(stop - start, self.shape[1]))
+
+    def take(self, rows: NDArray[np.int64]) -> sp.csr_array:
+        """Return the given ascending rows."""
+        if not isinstance(self._data, np.ndarray):
+            return take_spans(self, rows)
+        starts, sizes = self._indptr[rows], np.diff(self._indptr)[rows]
+        bounds = np.concatenate(([0], np.cumsum(sizes)))
+        entries = np.repeat(starts - bounds[:-1], sizes) + np.arange(bounds[-1])
+        parts = as_float(self._data[entries]), self._indices[entries], bounds
+        return sp.csr_array(parts, shape=(rows.size, self.shape[1]))
+
+
+class SlicedRows:
+    """Anything whose rows can be sliced: ndarray, HDF5 or zarr array, dask array, backed view.
+
+    Parameters
+    ----------
+    read
+        Gives the rows of a slice, dense or sparse; a lazy result is computed.
+    shape
+        Rows and columns.
+    dtype
+        Type of the values as they are stored.
+    """
+
+    def __init__(
+        self, read: Callable[[slice], Any], *, shape: tuple[int, int], dtype: np.dtype[Any]
+    ) -> None:
+        self._read = read
+        self.shape = shape
+        self.dtype = np.dtype(dtype)
+
+    def block(self, start: int, stop: int) -> sp.csr_array:
+        """Return rows ``start:stop``."""
+        rows = self._read(slice(start, stop))
+        if hasattr(rows, "compute"):
+            rows = rows.compute()
+        found = sp.csr_array(rows.tocsr() if hasattr(rows, "tocsr") else np.asarray(rows))
+        found.data = as_float(found.data)
+        return found
+
+    def take(self, rows: NDArray[np.int64]) -> sp.csr_array:
+        """Return the given ascending rows."""
+        return take_spans(self, rows)
+
+
+def take_spans(matrix: RowMatrix, rows: NDArray[np.int64]) -> sp.csr_array:
+    """Gather ascending ``rows`` through blocks, reading neighbours in one go."""
+    if rows.size == 0:
+        return matrix.block(0, 0)
+    parts = [matrix.block(int(s[0]), int(s[-1]) + 1)[s - s[0]] for s in _spans(rows)]
+    return sp.csr_array(sp.vstack(parts, format="csr"))
+
+
+def _spans(rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Cut ascending rows into runs without large gaps."""
+    for run in np.split(rows, np.flatnonzero(np.diff(rows) > _GAP) + 1):
+        for start in range(0, run.size, _SPAN):
+            yield run[start : start + _SPAN]
+
+
+def as_float(values: NDArray[Any]) -> NDArray[np.floating[Any]]:
+    """Return values as float32 where that is exact for the type, else as float64."""
+    if values.dtype in (np.float32, np.float64):
+        return values
+    small = values.dtype.kind == "b" or values.dtype.itemsize <= 2
+    return values.astype(np.float32 if small else np.float64)
+
+
+def check_dtype(dtype: np.dtype[Any], source_name: str) -> None:
+    """Raise `InputError` unless values of ``dtype`` are real numbers."""
+    if dtype.kind not in "biuf":
+        msg = (
+            f"{source_name} holds values of type {dtype}, but expression values must be real "
+            "numbers (bool, integer or float). Convert it first, for example with "
+            "`adata.X = adata.X.astype('float32')`."
+        )
+        raise InputError(msg)

@@ -1,0 +1,67 @@
+"""Values that no scale allows: NaN, infinite and negative."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from atlash.errors import InvalidValuesError
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+    from numpy.typing import NDArray
+
+    from atlash.data.source import CellSource
+
+
+def check_values(chunk: sp.csr_array, rows: slice | NDArray[np.int64], source: CellSource) -> None:
+    """Raise unless every value is finite and not negative.
+
+    Parameters
+    ----------
+    chunk
+        Some cells of ``source``.
+    rows
+        Their positions in it.
+    source
+        Where they are from, for the names in the message.
+
+    Raises
+    ------
+    InvalidValuesError
+        Names the first offending cell and gene.
+    """
+    values = chunk.data
+    # NaN fails both comparisons, so two reductions check everything.
+    if values.size == 0 or (values.min() >= 0 and values.max() < np.inf):
+        return
+    report_first(chunk, rows, source, bad=~((values >= 0) & (values < np.inf)))
+
+
+def check_finite(chunk: sp.csr_array, rows: slice | NDArray[np.int64], source: CellSource) -> None:
+    """Raise `InvalidValuesError` unless every value is finite; negative ones may be."""
+    bad = ~np.isfinite(chunk.data)
+    if bad.any():
+        report_first(chunk, rows, source, bad=bad)
+
+
+def report_first(
+    chunk: sp.csr_array,
+    rows: slice | NDArray[np.int64],
+    source: CellSource,
+    *,
+    bad: NDArray[np.bool_],
+) -> None:
+    """Raise `InvalidValuesError` for the first value marked in ``bad``, ``(n_stored,)``."""
+    entry = int(bad.argmax())
+    row = int(np.searchsorted(chunk.indptr, entry, side="right")) - 1
+    position = rows.start + row if isinstance(rows, slice) else int(rows[row])
+    value = float(chunk.data[entry])
+    what = "NaN" if np.isnan(value) else f"{value:g}"
+    msg = (
+        f"{source.name}: the value of gene {source.var.index[int(chunk.indices[entry])]!r} in "
+        f"cell {source.obs.index[position]!r} (row {position:,}) is {what}. Counts or "
+        "log-normalised values, finite and at least 0, are needed. Mend or leave out such cells."
+    )
+    raise InvalidValuesError(msg)

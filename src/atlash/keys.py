@@ -1,0 +1,88 @@
+"""Every key that atlash writes to an AnnData, in one place.
+
+The keys of one run share a prefix, ``key_added`` (``"atlash"`` by default), so that several
+references can annotate the same cells side by side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DEFAULT_PREFIX = "atlash"
+
+UNASSIGNED = "unassigned"
+ASSIGNED = "assigned"
+
+NO_REASON = ""
+OUT_OF_REACH = "out of reach"
+BETWEEN_TYPES = "between types"
+TOO_FEW_GENES = "too few genes"
+REASONS = (NO_REASON, OUT_OF_REACH, BETWEEN_TYPES, TOO_FEW_GENES)
+
+
+@dataclass(frozen=True)
+class AnnotationKeys:
+    """Names of what :func:`atlash.tl.annotate` writes.
+
+    Parameters
+    ----------
+    prefix
+        What all names begin with.
+    """
+
+    prefix: str = DEFAULT_PREFIX
+
+    @property
+    def label(self) -> str:
+        """``obs``: the label, or ``"unassigned"``."""
+        return f"{self.prefix}_label"
+
+    @property
+    def nearest(self) -> str:
+        """``obs``: the most similar type, whether or not the cell is assigned to it."""
+        return f"{self.prefix}_nearest"
+
+    @property
+    def confidence(self) -> str:
+        """``obs``: calibrated probability that ``nearest`` is right."""
+        return f"{self.prefix}_confidence"
+
+    @property
+    def runner_up(self) -> str:
+        """``obs``: the second most similar type."""
+        return f"{self.prefix}_runner_up"
+
+    @property
+    def margin(self) -> str:
+        """``obs``: bits by which the runner-up's anchor is further than the nearest."""
+        return f"{self.prefix}_margin"
+
+    @property
+    def novelty(self) -> str:
+        """``obs``: share of held-out reference cells that look less novel than this cell."""
+        return f"{self.prefix}_novelty"
+
+    @property
+    def status(self) -> str:
+        """``obs``: ``"assigned"`` or ``"unassigned"``."""
+        return f"{self.prefix}_status"
+
+    @property
+    def reason(self) -> str:
+        """``obs``: why a cell is unassigned, empty where it is assigned."""
+        return f"{self.prefix}_reason"
+
+    @property
+    def codes(self) -> str:
+        """``obsm``: packed hash codes, uint8."""
+        return f"{self.prefix}_codes"
+
+    @property
+    def sets(self) -> str:
+        """``obsm``: conformal sets, one boolean column a type."""
+        return f"{self.prefix}_sets"
+
+    @property
+    def provenance(self) -> str:
+        """``uns``: versions, settings, reference and how the input was read."""
+        return self.prefix

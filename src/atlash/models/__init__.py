@@ -1,0 +1,1 @@
+"""What is learned: annotators, their calibration, what is new to them."""

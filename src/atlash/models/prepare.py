@@ -1,0 +1,100 @@
+"""Counts to training cells: genes chosen and statistics frozen, on these cells alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.sparse as sp
+
+from atlash.data.select import choose_features, mean_and_variance, normalise_counts
+from atlash.nn.batches import Standardiser, TrainingCells
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from atlash.config import TrainConfig
+
+TARGET_SUM = 1e4
+
+
+@dataclass(frozen=True)
+class LabelledCounts:
+    """Cells to learn from, in memory.
+
+    Attributes
+    ----------
+    counts
+        Counts over the reference's genes ``(n, n_genes)``, CSR, not negative.
+    labels
+        Type of each cell ``(n,)``, in ``[0, n_types)``.
+    groups
+        Batch of each cell ``(n,)``, or ``None``.
+    n_types
+        Number of types.
+    """
+
+    counts: sp.csr_array
+    labels: NDArray[np.int64]
+    groups: NDArray[np.int64] | None
+    n_types: int
+
+    def __getitem__(self, index: NDArray[np.int64]) -> LabelledCounts:
+        """Return some of the cells."""
+        groups = None if self.groups is None else self.groups[index]
+        return LabelledCounts(self.counts[index], self.labels[index], groups, self.n_types)
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """What training cells determine before the network learns.
+
+    Attributes
+    ----------
+    features
+        Genes that the encoder reads ``(n_features,)``, ascending int32.
+    fraction
+        Mean share of a cell's counts that each gene has ``(n_genes,)``, sum 1.
+    standardiser
+        Mean and scale of each feature.
+    """
+
+    features: NDArray[np.int32]
+    fraction: NDArray[np.float64]
+    standardiser: Standardiser
+
+
+def freeze(cells: LabelledCounts, config: TrainConfig) -> Frozen:
+    """Choose features and measure statistics on training cells."""
+    library = library_sizes(cells.counts)
+    features = choose_features(
+        cells.counts, library, cells.groups, n_features=config.n_features
+    )
+    shares = normalise_counts(cells.counts, library, 1.0)
+    fraction, _ = mean_and_variance(shares)
+    logged = normalise_counts(cells.counts, library, TARGET_SUM)[:, features]
+    logged.data = np.log1p(logged.data)
+    mean, variance = mean_and_variance(logged)
+    scale = np.sqrt(variance)
+    inverse = np.divide(1, scale, out=np.zeros_like(scale), where=scale > 0)
+    standardiser = Standardiser(
+        mean.astype(np.float32), inverse.astype(np.float32), config.upper
+    )
+    return Frozen(features, fraction / fraction.sum(), standardiser)
+
+
+def training_cells(cells: LabelledCounts, frozen: Frozen) -> TrainingCells:
+    """Return the features' counts of cells, with what normalising them needs."""
+    return TrainingCells(
+        counts=cells.counts[:, frozen.features],
+        library=library_sizes(cells.counts),
+        labels=cells.labels,
+        n_types=cells.n_types,
+        target_sum=TARGET_SUM,
+    )
+
+
+def library_sizes(counts: sp.csr_array) -> NDArray[np.float64]:
+    """Return the sum of each row, in float64."""
+    return np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()

@@ -1,0 +1,1 @@
+"""The network: torch modules, losses and the one training loop."""

@@ -1,0 +1,31 @@
+"""Which device learns."""
+
+from __future__ import annotations
+
+import torch
+
+from atlash.errors import InputError
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device of this name; ``"auto"`` takes a GPU where there is one.
+
+    Raises
+    ------
+    InputError
+        If there is no such device on this machine.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        msg = (
+            f"The device {name!r} cannot be used here ({str(error).splitlines()[0]}). "
+            "Use device='auto' or device='cpu'."
+        )
+        raise InputError(msg) from error
+    return device

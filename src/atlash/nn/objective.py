@@ -1,0 +1,74 @@
+"""What training minimises: anchor, similarity and quantisation losses over all members."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from atlash.nn.losses import anchor_loss, class_weights, quantisation_loss, similarity_loss
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from atlash.config import TrainConfig
+
+
+class Objective(nn.Module):
+    """The loss of a batch of codes.
+
+    Parameters
+    ----------
+    anchors
+        One row of -1 and +1 a type ``(n_types, n_bits)``.
+    labels
+        Types of the training cells ``(n,)``, from which types are weighed.
+    config
+        Weights of the parts.
+    """
+
+    weights: Tensor
+
+    def __init__(
+        self, anchors: NDArray[np.int8], labels: NDArray[np.int64], config: TrainConfig
+    ) -> None:
+        super().__init__()
+        self.config = config
+        counts = np.maximum(np.bincount(labels, minlength=len(anchors)), 1)
+        weights = class_weights(counts, beta=config.class_balance)
+        self.register_buffer("weights", torch.from_numpy(weights.astype(np.float32)))
+        start = torch.from_numpy(anchors.astype(np.float32))
+        # learned anchors start from the predefined ones, soft enough to move
+        self.anchors = nn.Parameter(0.5 * start, requires_grad=config.learned_anchors)
+        self.register_buffer("predefined", start)
+
+    def current_anchors(self) -> Tensor:
+        """Return the anchors, in [-1, 1]: learned ones are squashed."""
+        if self.config.learned_anchors:
+            return torch.tanh(self.anchors)
+        return self.get_buffer("predefined")
+
+    def forward(self, z: Tensor, target: Tensor) -> Tensor:
+        """Return the loss.
+
+        Parameters
+        ----------
+        z
+            Codes ``(members, batch, n_bits)``.
+        target
+            Share of each type in each cell ``(batch, n_types)``; one-hot without mixup.
+        """
+        config, anchors = self.config, self.current_anchors()
+        members, _, n_bits = z.shape
+        z = z.flatten(0, 1)
+        target = target.repeat(members, 1)
+        weight = target @ self.weights
+        loss = config.anchor_weight * anchor_loss(z, target @ anchors, weight)
+        if config.similarity_weight or config.learned_anchors:
+            logits = config.similarity_scale * torch.tanh(z) @ anchors.T / n_bits
+            similarity = similarity_loss(logits, target, weight)
+            loss = loss + (config.similarity_weight or 1.0) * similarity
+        quantisation = quantisation_loss(z, config.quantisation)
+        return loss + config.quantisation_weight * quantisation

@@ -1,0 +1,227 @@
+"""The one training loop."""
+
+from __future__ import annotations
+
+import math
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+
+from atlash.errors import TrainingError
+from atlash.nn.batches import as_they_are, augmented, batches
+from atlash.nn.encoder import HashEncoder, export_weights
+from atlash.nn.objective import Objective
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from atlash.config import TrainConfig
+    from atlash.nn.batches import Standardiser, TrainingCells
+    from atlash.nn.weights import EncoderWeights
+
+N_CHECKS = 8
+"""How often held-out cells are looked at, over the second half of training."""
+MAX_VALIDATION = 2000
+
+
+class Progress(Protocol):
+    """What is told of training."""
+
+    def __call__(self, loss: float) -> None:
+        """Note one step and its loss, in nats."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What training leaves.
+
+    Attributes
+    ----------
+    weights
+        The encoder.
+    anchors
+        Rows of -1 and +1 ``(n_types, n_bits)``: those given, or the learned ones.
+    n_steps
+        Steps after which the encoder was kept: all, fewer if held-out cells were labelled
+        better earlier, or as many as an interruption left.
+    """
+
+    weights: EncoderWeights
+    anchors: NDArray[np.int8]
+    n_steps: int
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Keep torch on one thread: sums in another order would give another encoder.
+
+    Several encoders may still be learned side by side, each on a thread of its own.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def train(
+    cells: TrainingCells,
+    standardiser: Standardiser,
+    anchors: NDArray[np.int8],
+    config: TrainConfig,
+    *,
+    validation: TrainingCells | None,
+    device: torch.device,
+    random_state: int,
+    stop: threading.Event,
+    progress: Progress,
+) -> Learned:
+    """Learn an encoder.
+
+    Deterministic on the CPU: all randomness comes from generators of our own, and the caller
+    keeps torch on one thread (:func:`single_thread`).
+
+    Parameters
+    ----------
+    cells
+        What to learn from.
+    standardiser
+        Frozen statistics of the features.
+    anchors
+        One row of -1 and +1 a type ``(n_types, n_bits)``.
+    config
+        Options.
+    validation
+        Held-out cells: the encoder that fits them best is kept. ``None`` keeps the last.
+    device
+        Where to learn.
+    random_state
+        Seed.
+    stop
+        Once set, training ends after the current step and keeps what it has.
+    progress
+        Told of each step.
+
+    Raises
+    ------
+    TrainingError
+        If the loss is not finite.
+    """
+    encoder = HashEncoder(
+        cells.counts.shape[1],
+        anchors.shape[1],
+        n_members=config.n_members,
+        n_hidden=config.n_hidden,
+        n_hidden_2=config.n_hidden_2,
+        dropout=config.dropout,
+        device=device,
+        random_state=random_state,
+    )
+    objective = Objective(anchors, cells.labels, config).to(device)
+    rng = np.random.default_rng(random_state)
+    optimiser, schedule = _optimiser(encoder, objective, config)
+    held_out = _HeldOut(validation, standardiser, config) if validation is not None else None
+
+    step = 0
+    for step, (drawn, labels) in enumerate(batches(cells, standardiser, config, rng), start=1):
+        x, target = _mixed(drawn.to(device), labels.to(device), cells.n_types, config, rng)
+        loss = objective(encoder(x), target)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        value = loss.item()
+        if not math.isfinite(value):
+            msg = (
+                f"The loss became {value} at step {step}. Check the counts for extreme values, "
+                f"or lower the learning rate (now {config.learning_rate:g})."
+            )
+            raise TrainingError(msg)
+        progress(value)
+        last = step == config.n_steps or stop.is_set()
+        if held_out is not None and (last or _is_check(step, config.n_steps)):
+            held_out.look(encoder, objective, step)
+        if last:
+            break
+    if held_out is not None:
+        step = held_out.restore(encoder)
+    learned = torch.where(objective.current_anchors() > 0, 1, -1).to(torch.int8).cpu().numpy()
+    return Learned(export_weights(encoder, standardiser), learned, step)
+
+
+def _is_check(step: int, n_steps: int) -> bool:
+    interval = max(1, n_steps // (2 * N_CHECKS))
+    return step > n_steps // 2 and step % interval == 0
+
+
+def _optimiser(
+    encoder: HashEncoder, objective: Objective, config: TrainConfig
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """Return AdamW without decay of biases and gains, and a one-cycle schedule."""
+    matrices = [encoder.first, encoder.second, encoder.skip, encoder.last]
+    vectors = [p for p in encoder.parameters() if all(p is not m for m in matrices)]
+    vectors += [p for p in objective.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": matrices, "weight_decay": config.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ],
+        lr=config.learning_rate,
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, config.learning_rate, total_steps=config.n_steps + 1, pct_start=0.2
+    )
+    return optimiser, schedule
+
+
+def _mixed(
+    x: Tensor, labels: Tensor, n_types: int, config: TrainConfig, rng: np.random.Generator
+) -> tuple[Tensor, Tensor]:
+    """Mix pairs of cells and their types (mixup: Zhang et al., ICLR 2018), if asked to."""
+    target = torch.nn.functional.one_hot(labels, n_types).to(x.dtype)
+    if config.mixup == 0:
+        return x, target
+    share = float(rng.beta(config.mixup, config.mixup))
+    other = torch.from_numpy(rng.permutation(len(x))).to(x.device)
+    mixed = share * x + (1 - share) * x[other]
+    return mixed, share * target + (1 - share) * target[other]
+
+
+class _HeldOut:
+    """Held-out cells and the encoder that fits them best so far."""
+
+    def __init__(
+        self, cells: TrainingCells, standardiser: Standardiser, config: TrainConfig
+    ) -> None:
+        rng = np.random.default_rng(0)
+        index = rng.permutation(len(cells.labels))[:MAX_VALIDATION]
+        x = augmented(cells, index, standardiser, as_they_are(config), rng)
+        self.x = torch.from_numpy(x)
+        labels = torch.from_numpy(cells.labels[index])
+        self.target = torch.nn.functional.one_hot(labels, cells.n_types).float()
+        self.best = math.inf
+        self.step = 0
+        self.state: dict[str, Tensor] = {}
+
+    @torch.no_grad()
+    def look(self, encoder: HashEncoder, objective: Objective, step: int) -> None:
+        device = encoder.first.device
+        encoder.eval()
+        z = encoder(self.x.to(device)).mean(dim=0, keepdim=True)
+        loss = objective(z, self.target.to(device)).item()
+        encoder.train()
+        if loss < self.best:
+            self.best, self.step = loss, step
+            self.state = {name: value.clone() for name, value in encoder.state_dict().items()}
+
+    def restore(self, encoder: HashEncoder) -> int:
+        encoder.load_state_dict(self.state)
+        return self.step

@@ -1,0 +1,1 @@
+"""What is kept: references, on disk and in memory."""

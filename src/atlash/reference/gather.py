@@ -1,0 +1,170 @@
+"""Cells to learn from: drawn from all sources, brought to counts over common genes."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.sparse as sp
+
+from atlash.data.genes import GeneTable, match_genes, merge_genes, read_gene_names
+from atlash.data.normalize import to_counts
+from atlash.data.scale import detect_scale
+from atlash.data.values import check_values
+from atlash.errors import EmptyInputError, GeneMismatchError
+from atlash.models.prepare import LabelledCounts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from atlash.config import InputConfig
+    from atlash.data.scale import Scale
+    from atlash.data.source import CellSource
+    from atlash.reference.labels import Labels
+
+MIN_COMMON = 0.5
+"""Least share of the smallest source's genes that all sources must have."""
+
+
+class EmptyCellsWarning(UserWarning):
+    """Cells without counts were left out of training."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What is learned from.
+
+    Attributes
+    ----------
+    cells
+        Counts, types and batches of the training cells.
+    genes
+        The genes that all sources measured.
+    scales
+        Scale of each source.
+    """
+
+    cells: LabelledCounts
+    genes: GeneTable
+    scales: list[Scale]
+
+
+def gather(
+    sources: Sequence[CellSource],
+    labels: Labels,
+    config: InputConfig,
+    *,
+    max_cells: int,
+    random_state: int,
+) -> Gathered:
+    """Draw training cells, rare types first, and bring them to counts over common genes.
+
+    Raises
+    ------
+    GeneMismatchError
+        If the sources have too few genes in common.
+    EmptyInputError
+        If no cell has counts.
+    """
+    genes = _common_genes(sources, config.gene_column)
+    chosen = sample_by_type(labels.codes, max_cells, random_state=random_state)
+    weight = np.full(len(genes), 1 / len(genes))
+    parts, scales, first = [], [], 0
+    for source in sources:
+        scale = detect_scale(source, declared=config.scale)
+        names = read_gene_names(source.var, config.gene_column, source_name=source.name)
+        match = match_genes(names, genes, weight=weight, min_shared=MIN_COMMON)
+        inside = chosen[(chosen >= first) & (chosen < first + source.n_cells)] - first
+        chunk = source.rows(inside)
+        check_values(chunk, inside, source)
+        counts = to_counts(chunk, scale)
+        parts.append(_over_genes(counts, match.gene_of_column, len(genes)))
+        scales.append(scale)
+        first += source.n_cells
+    counts = sp.csr_array(sp.vstack(parts, format="csr"))
+    groups = None if labels.groups is None else labels.groups[chosen]
+    cells = LabelledCounts(counts, labels.codes[chosen], groups, len(labels.types))
+    return Gathered(_without_empty(cells), genes, scales)
+
+
+def sample_by_type(
+    codes: NDArray[np.int64], max_cells: int, *, random_state: int
+) -> NDArray[np.int64]:
+    """Draw at most about ``max_cells`` labelled cells, as evenly over types as they allow.
+
+    Parameters
+    ----------
+    codes
+        Type of each cell ``(n,)``, -1 for none.
+    max_cells
+        Most cells wanted.
+    random_state
+        Seed.
+
+    Returns
+    -------
+    Ascending indices. Types below the common quota are taken whole.
+    """
+    labelled = np.flatnonzero(codes >= 0)
+    if len(labelled) <= max_cells:
+        return labelled
+    counts = np.bincount(codes[labelled])
+    ascending = np.sort(counts[counts > 0])
+    # the quota at which taking min(count, quota) of each type gives max_cells
+    room = max_cells
+    quota = 1
+    for place, count in enumerate(ascending):
+        quota = max(1, room // (len(ascending) - place))
+        if count > quota:
+            break
+        room -= int(count)
+    rng = np.random.default_rng(random_state)
+    picked = []
+    for kind in np.flatnonzero(counts):
+        members = labelled[codes[labelled] == kind]
+        if len(members) > quota:
+            members = rng.choice(members, quota, replace=False)
+        picked.append(members)
+    return np.sort(np.concatenate(picked))
+
+
+def _common_genes(sources: Sequence[CellSource], gene_column: str | None) -> GeneTable:
+    names = [read_gene_names(s.var, gene_column, source_name=s.name) for s in sources]
+    table, measured = merge_genes(names)
+    common = measured.all(axis=0)
+    smallest = int(measured.sum(axis=1).min())
+    if common.sum() < MIN_COMMON * smallest:
+        msg = (
+            f"The {len(sources)} inputs have {int(common.sum()):,} genes in common, less than "
+            f"{MIN_COMMON:.0%} of the {smallest:,} of the smallest. Use inputs with the same "
+            "genes, or name the right column with `gene_column`."
+        )
+        raise GeneMismatchError(msg)
+    return GeneTable.from_frame(table.to_frame()[common])
+
+
+def _over_genes(
+    counts: sp.csr_array, gene_of_column: NDArray[np.int32], n_genes: int
+) -> sp.csr_array:
+    """Rename columns to genes; columns of one gene are summed, others are dropped."""
+    gene = gene_of_column[counts.indices]
+    keep = (gene >= 0) & (counts.data > 0)
+    row = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
+    triplets = (counts.data[keep].astype(np.float32), (row[keep], gene[keep]))
+    return sp.csr_array(triplets, shape=(counts.shape[0], n_genes))
+
+
+def _without_empty(cells: LabelledCounts) -> LabelledCounts:
+    filled = np.flatnonzero(np.diff(cells.counts.indptr) > 0)
+    empty = len(cells.labels) - len(filled)
+    if len(filled) == 0:
+        msg = f"All {empty:,} training cells are without counts; nothing can be learned."
+        raise EmptyInputError(msg)
+    if empty:
+        msg = f"{empty:,} training cells without counts are left out of training."
+        warnings.warn(msg, EmptyCellsWarning, stacklevel=4)
+    return cells[filled]

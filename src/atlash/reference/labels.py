@@ -1,0 +1,157 @@
+"""The labels of a reference's cells, checked."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from atlash.errors import KeyNotFoundError, LabelsError
+from atlash.keys import UNASSIGNED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from atlash.data.source import CellSource
+
+
+class UnlabelledCellsWarning(UserWarning):
+    """Cells without a label were left out."""
+
+
+class RareTypeWarning(UserWarning):
+    """A type has so few cells that it can hardly be learned."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Types and batches of the cells of all sources, one after the other.
+
+    Attributes
+    ----------
+    types
+        Names of the types, sorted.
+    codes
+        Type of each cell ``(n_cells,)``, -1 where there is none.
+    groups
+        Batch of each cell ``(n_cells,)``, or ``None``.
+    """
+
+    types: list[str]
+    codes: NDArray[np.int64]
+    groups: NDArray[np.int64] | None
+
+    @property
+    def n_unlabelled(self) -> int:
+        """Cells without a label."""
+        return int((self.codes < 0).sum())
+
+
+def read_labels(
+    sources: Sequence[CellSource],
+    labels_key: str,
+    batch_key: str | None,
+    *,
+    max_unlabelled: float,
+) -> Labels:
+    """Read and check the labels of all sources.
+
+    Parameters
+    ----------
+    sources
+        The cells.
+    labels_key, batch_key
+        Columns of ``obs``. Without ``batch_key`` each source is a batch if there are several.
+    max_unlabelled
+        Greatest share of cells without a label, in [0, 1].
+
+    Raises
+    ------
+    KeyNotFoundError
+        If a column does not exist.
+    LabelsError
+        If too few cells have a label, there is one type only, or a type has a reserved name.
+
+    Warns
+    -----
+    UnlabelledCellsWarning
+        If cells are left out.
+    RareTypeWarning
+        If a type has fewer than 5 cells.
+    """
+    values = pd.concat([_column(s, labels_key).reset_index(drop=True) for s in sources])
+    names = values.astype("object").where(values.notna(), None)
+    text = np.array([None if v is None else str(v).strip() or None for v in names], dtype=object)
+    codes, types = pd.factorize(text, sort=True)
+    labels = Labels([str(t) for t in types], codes.astype(np.int64), _groups(sources, batch_key))
+    _check(labels, labels_key, max_unlabelled)
+    return labels
+
+
+def _column(source: CellSource, key: str) -> pd.Series[str]:
+    if key in source.obs:
+        return source.obs[key]
+    columns = [str(c) for c in source.obs.columns]
+    near = difflib.get_close_matches(key, columns, n=1, cutoff=0.3)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    listed = ", ".join(repr(c) for c in columns) or "no columns"
+    msg = f"{source.name}: there is no column {key!r} in obs, which has {listed}.{hint}"
+    raise KeyNotFoundError(msg)
+
+
+def _groups(sources: Sequence[CellSource], batch_key: str | None) -> NDArray[np.int64] | None:
+    if batch_key is not None:
+        values = pd.concat([_column(s, batch_key).astype("object") for s in sources])
+        missing = int(values.isna().sum())
+        if missing:
+            msg = (
+                f"{missing:,} of {len(values):,} cells have no value in the batch column "
+                f"{batch_key!r}. Fill them, for example with "
+                f"`adata.obs[{batch_key!r}].astype('object').fillna('unknown')`."
+            )
+            raise LabelsError(msg)
+        return pd.factorize(values.astype(str), sort=True)[0].astype(np.int64)
+    if len(sources) > 1:
+        return np.repeat(np.arange(len(sources)), [s.n_cells for s in sources])
+    return None
+
+
+def _check(labels: Labels, labels_key: str, max_unlabelled: float) -> None:
+    n_cells, missing = len(labels.codes), labels.n_unlabelled
+    if missing > max_unlabelled * n_cells or missing == n_cells:
+        msg = (
+            f"{missing:,} of {n_cells:,} cells have no label in {labels_key!r} (at most "
+            f"{max_unlabelled:.0%} may lack one). Leave those cells out, choose another column, "
+            "or raise `max_unlabelled`."
+        )
+        raise LabelsError(msg)
+    if len(labels.types) < 2:
+        msg = (
+            f"All labelled cells in {labels_key!r} are {labels.types[0]!r}. A reference tells "
+            "types apart, so it needs at least two; choose another column or add cells."
+        )
+        raise LabelsError(msg)
+    if UNASSIGNED in labels.types:
+        msg = (
+            f"{labels_key!r} has the type {UNASSIGNED!r}, which atlash gives to cells of no type. "
+            "Set those labels to NaN to leave the cells out, or rename the type."
+        )
+        raise LabelsError(msg)
+    if missing:
+        msg = f"{missing:,} of {n_cells:,} cells have no label in {labels_key!r} and are left out."
+        warnings.warn(msg, UnlabelledCellsWarning, stacklevel=4)
+    counts = np.bincount(labels.codes[labels.codes >= 0])
+    rare = [f"{labels.types[i]!r} ({counts[i]})" for i in np.flatnonzero(counts < 5)]
+    if rare:
+        msg = (
+            f"{len(rare)} of {len(counts)} types have fewer than 5 cells: "
+            f"{', '.join(rare[:5])}{', ...' if len(rare) > 5 else ''}. They are kept, but expect "
+            "little of them; more cells, or joining them to a broader type, would help."
+        )
+        warnings.warn(msg, RareTypeWarning, stacklevel=4)
