@@ -12,10 +12,12 @@ BENCHMARKS = {
     "unknown-types": "benchmarks.unknown_types",
     "speed": "benchmarks.speed",
     "memory": "benchmarks.memory",
+    "startup": "benchmarks.startup",
     "ablations": "benchmarks.ablations",
     "report": "benchmarks.report",
     "celltypist-env": "benchmarks.peers.celltypist",
 }
+TWO_CORES = {"speed", "memory"}
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -31,7 +33,7 @@ def main() -> None:
         msg = f"usage: python -m benchmarks {{{','.join(BENCHMARKS)}}} [options]"
         raise SystemExit(msg)
     for variable in THREAD_VARIABLES:
-        os.environ.setdefault(variable, os.environ.get("ATLASH_BENCH_THREADS", "1"))
+        os.environ.setdefault(variable, "2" if arguments[0] in TWO_CORES else "1")
     import_module(BENCHMARKS[arguments[0]]).main(arguments[1:])
 
 

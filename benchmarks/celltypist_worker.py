@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import sys
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import anndata as ad
 import celltypist
 import numpy as np
 import scanpy as sc
-from celltypist.models import Model
+
+if TYPE_CHECKING:
+    from celltypist.models import Model
 
 LABELS = "cell_type"
 

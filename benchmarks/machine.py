@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.places import RESULTS
+from benchmarks.places import RESULTS, cache_folder
 
 PACKAGES = ("atlash", "numpy", "scipy", "scikit-learn", "torch", "scanpy", "anndata", "numba")
 
@@ -31,10 +31,14 @@ def provenance() -> dict[str, Any]:
     }
 
 
-def write_result(name: str, result: dict[str, Any]) -> Path:
-    """Write ``benchmarks/results/<name>.json`` atomically, with its provenance on top."""
+def write_result(name: str, result: dict[str, Any], *, half: str | None = None) -> Path:
+    """Write ``benchmarks/results/<name>.json`` atomically, with its provenance on top.
+
+    A run of only one half (``"ours"`` or ``"peers"``) is no comparison: it goes to the cache.
+    """
     RESULTS.mkdir(parents=True, exist_ok=True)
-    path = RESULTS / f"{name}.json"
+    folder = RESULTS if half is None else cache_folder("halves")
+    path = folder / (f"{name}.json" if half is None else f"{name}_{half}.json")
     scratch = path.with_suffix(".part")
     text = json.dumps({"provenance": provenance(), **result}, indent=1, allow_nan=False)
     scratch.write_text(text + "\n")

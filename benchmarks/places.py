@@ -21,15 +21,15 @@ def data_root() -> Path:
     root = Path(os.environ.get("ATLASH_DATA", CHECKOUT.parent / "shared" / "data"))
     if not root.is_dir():
         msg = (
-            f"The benchmarks need the shared data sets, and {root} is not a folder. Set ATLASH_DATA "
-            "to the folder that holds pbmc_cross.h5ad, kang_pbmc_12k_1287g.h5ad and the others."
+            f"The benchmarks need the shared data sets, and {root} is not a folder. Set "
+            "ATLASH_DATA to the folder that holds pbmc_cross.h5ad and the others."
         )
         raise SystemExit(msg)
     return root
 
 
 def cache_folder(name: str) -> Path:
-    """A folder under the git-ignored cache, created where missing."""
+    """Return a folder under the git-ignored cache, created where missing."""
     folder = CACHE / name
     folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import sys
+from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,29 +14,100 @@ import atlash
 from benchmarks.outcome import Outcome
 from benchmarks.tasks import LABELS, Task
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
-def annotator(seed: int, config: atlash.BuildConfig | None = None) -> Callable[[Task], Outcome]:
-    """Make a method that builds a reference from a task's training cells and labels its test."""
+    import anndata as ad
+    from numpy.typing import NDArray
 
-    def annotate(task: Task) -> Outcome:
-        start = perf_counter()
-        reference = atlash.Reference.build(
-            task.train,
-            labels_key=LABELS,
-            batch_key=task.batch_key,
-            config=config,
-            random_state=seed,
-        )
-        built = perf_counter()
-        query = task.test
-        atlash.tl.annotate(query, reference, force=True)
-        done = perf_counter()
+STATED_COVERAGE = 0.9
+"""Of the sets in ``obsm["atlash_sets"]``."""
+COMMAND = [sys.executable, "-c", "from atlash.cli.app import main; main()"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a benchmark may change: options of learning by name, and how bits are compared."""
+
+    train: tuple[tuple[str, object], ...] = ()
+    method: str = "asymmetric"
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Test cells of a task as atlash annotated them, and the seconds that it took."""
+
+    query: ad.AnnData
+    fit_seconds: float
+    predict_seconds: float
+
+    @property
+    def outcome(self) -> Outcome:
+        """Labels, calibrated confidences and novelty scores."""
+        obs = self.query.obs
         return Outcome(
-            labels=np.asarray(query.obs["atlash_label"], dtype=str),
-            confidence=np.asarray(query.obs["atlash_confidence"], dtype=np.float64),
-            novelty=np.asarray(query.obs["atlash_novelty"], dtype=np.float64),
-            fit_seconds=built - start,
-            predict_seconds=done - built,
+            labels=np.asarray(obs["atlash_label"], dtype=str),
+            confidence=np.asarray(obs["atlash_confidence"], dtype=np.float64),
+            novelty=np.asarray(obs["atlash_novelty"], dtype=np.float64),
+            fit_seconds=self.fit_seconds,
+            predict_seconds=self.predict_seconds,
         )
 
-    return annotate
+    def sets(self, truth: NDArray[np.str_]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Whether each cell's set holds its true type, all of them known, and its size."""
+        sets = self.query.obsm["atlash_sets"]
+        members = sets.to_numpy(dtype=bool)
+        holds = members[np.arange(len(members)), sets.columns.get_indexer(truth)]
+        return holds, members.sum(axis=1)
+
+
+def labelled(task: Task, seed: int, settings: Settings | None = None) -> Labelled:
+    """Build a reference from a task's training cells and label its test cells."""
+    chosen = settings or Settings()
+    start = perf_counter()
+    reference = build(task.train, task.batch_key, seed=seed, settings=chosen)
+    built = perf_counter()
+    query = task.test
+    label(query, reference, method=chosen.method)
+    return Labelled(query, built - start, perf_counter() - built)
+
+
+def annotator(seed: int, settings: Settings | None = None) -> Callable[[Task], Outcome]:
+    """Make a method out of a seed and settings."""
+    return lambda task: labelled(task, seed, settings).outcome
+
+
+def build(
+    cells: ad.AnnData, batch_key: str | None, *, seed: int = 0, settings: Settings | None = None
+) -> atlash.Reference:
+    """Build a reference with as many threads as the benchmark was given."""
+    train = replace(atlash.TrainConfig(), **dict((settings or Settings()).train))
+    return atlash.Reference.build(
+        cells,
+        labels_key=LABELS,
+        batch_key=batch_key,
+        config=atlash.BuildConfig(train=train, n_threads=threads(), progress=False),
+        random_state=seed,
+    )
+
+
+def label(query: ad.AnnData, reference: atlash.Reference, *, method: str = "asymmetric") -> None:
+    """Annotate in place, with a label for every cell."""
+    config = atlash.AnnotateConfig(method=method, n_threads=threads(), progress=False)
+    atlash.tl.annotate(query, reference, force=True, config=config)
+
+
+def save(reference: atlash.Reference, path: Path) -> None:
+    """Save a reference where the command line can read it."""
+    reference.save(path, overwrite=True)
+
+
+def annotate_command(query: Path, reference: Path, output: Path) -> list[str]:
+    """Spell the command line that annotates one file."""
+    return [*COMMAND, "annotate", str(query), "-r", str(reference), "-o", str(output)]
+
+
+def threads() -> int:
+    """Threads that ``python -m benchmarks`` was given."""
+    return int(os.environ["OMP_NUM_THREADS"])

@@ -1,14 +1,17 @@
-"""Figures of merit: how well labels agree, how honest a confidence is, how well a score rejects."""
+"""Figures of merit: agreement of labels, honesty of confidence, rejection by a score."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.metrics import f1_score, roc_auc_score
 
-from benchmarks.tasks import Task
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from benchmarks.tasks import Task
 
 N_BINS = 15
 
@@ -49,7 +52,7 @@ class Reliability:
 def reliability(
     confidence: NDArray[np.float64], right: NDArray[np.bool_], *, equal_mass: bool
 ) -> Reliability:
-    """Expected calibration error over fifteen bins of equal width or of equal numbers of cells."""
+    """Measure calibration over fifteen bins of equal width or of equal numbers of cells."""
     order = np.argsort(confidence, kind="stable")
     confidence, right = confidence[order], right[order]
     if equal_mass:

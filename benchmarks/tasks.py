@@ -7,19 +7,23 @@ look. Test cells of a type that training has never seen are left out of the scor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import anndata as ad
 import numpy as np
 import pandas as pd
 import scipy.sparse as sp
-from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.places import data_root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
 
 LABELS = "cell_type"
 BATCH = "batch"
@@ -82,8 +86,10 @@ class Task:
     @property
     def batch_key(self) -> str | None:
         """Column of batches when training holds at least two, else ``None``."""
-        several = BATCH in self.cells.obs and self.cells.obs[BATCH].iloc[self.train_rows].nunique() > 1
-        return BATCH if several else None
+        if BATCH not in self.cells.obs:
+            return None
+        batches = np.unique(np.asarray(self.cells.obs[BATCH], dtype=str)[self.train_rows])
+        return BATCH if len(batches) > 1 else None
 
     @property
     def fingerprint(self) -> str:
@@ -116,7 +122,9 @@ def cross_study(train: str, test: str, group: str) -> Iterator[Task]:
     """Train on one study of ``pbmc_cross`` and test on the other."""
     cells = load("pbmc_cross")
     batches = np.asarray(cells.obs[BATCH], dtype=str)
-    yield Task(group, group, cells, np.flatnonzero(batches == train), np.flatnonzero(batches == test))
+    yield Task(
+        group, group, cells, np.flatnonzero(batches == train), np.flatnonzero(batches == test)
+    )
 
 
 def stratified_folds(dataset: str) -> Iterator[Task]:
@@ -128,7 +136,7 @@ def stratified_folds(dataset: str) -> Iterator[Task]:
 
 
 def annotation_tasks(groups: tuple[str, ...] = GROUPS) -> Iterator[Task]:
-    """The twenty splits of the annotation benchmark, group by group."""
+    """Yield the twenty splits of the annotation benchmark, group by group."""
     makers = {
         "zheng_to_pbmc3k": lambda: cross_study("zheng_facs", "pbmc3k", "zheng_to_pbmc3k"),
         "pbmc3k_to_zheng": lambda: cross_study("pbmc3k", "zheng_facs", "pbmc3k_to_zheng"),

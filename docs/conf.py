@@ -1,11 +1,11 @@
 """Settings of the documentation; ``make docs`` builds it."""
 
-from importlib.metadata import version
+import importlib.metadata
 
 project = "atlash"
 author = "The atlash developers"
 copyright = f"2026, {author}"
-release = version("atlash")
+release = importlib.metadata.version("atlash")
 
 extensions = ["myst_parser"]
 exclude_patterns = ["_build"]

@@ -75,7 +75,11 @@ def main(arguments: list[str]) -> None:
     python = folder / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", *REQUIREMENTS], check=True)
     report = subprocess.run(
-        [python, "-c", "import celltypist, sklearn; print(celltypist.__version__, sklearn.__version__)"],
+        [
+            python,
+            "-c",
+            "import celltypist, sklearn; print(celltypist.__version__, sklearn.__version__)",
+        ],
         check=True,
         capture_output=True,
         text=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import NearestNeighbors
@@ -10,7 +11,9 @@ from sklearn.neighbors import NearestNeighbors
 from benchmarks.outcome import NOTHING, Outcome
 from benchmarks.peers.features import features
 from benchmarks.peers.neighbours import N_NEIGHBORS
-from benchmarks.tasks import Task
+
+if TYPE_CHECKING:
+    from benchmarks.tasks import Task
 
 
 def knn_distance(task: Task) -> Outcome:

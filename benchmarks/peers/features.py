@@ -8,14 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from time import perf_counter
+from typing import TYPE_CHECKING
 
-import anndata as ad
 import numpy as np
 import scanpy as sc
-from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
-from benchmarks.tasks import Task
+if TYPE_CHECKING:
+    import anndata as ad
+    from numpy.typing import NDArray
+
+    from benchmarks.tasks import Task
 
 N_GENES = 2000
 N_COMPONENTS = 50

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from time import perf_counter
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
 from benchmarks.outcome import NOTHING, Outcome
 from benchmarks.peers.features import features
-from benchmarks.tasks import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from benchmarks.tasks import Task
 
 MAX_ITER = 5000  # scikit-learn's default of 100 would stop before the tolerance is met
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from sklearn.neighbors import KNeighborsClassifier
 
 from benchmarks.outcome import NOTHING, Outcome
 from benchmarks.peers.features import features
-from benchmarks.tasks import Task
+
+if TYPE_CHECKING:
+    from benchmarks.tasks import Task
 
 N_NEIGHBORS = 15
 

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.linalg import hadamard
 from sklearn.metrics import f1_score
 from sklearn.model_selection import train_test_split
@@ -28,6 +28,9 @@ from torch import Tensor, nn
 from benchmarks.outcome import NOTHING, Outcome
 from benchmarks.peers.variable_genes import variable_genes
 from benchmarks.tasks import BATCH, Task
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 N_BITS = 64
 N_GENES = 1000
@@ -101,7 +104,7 @@ def _train(inputs: Inputs, anchors: Tensor) -> nn.Module:
         nn.Linear(250, N_BITS),
     )
     optimiser = torch.optim.Adam(
-        network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY
+        network.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY, fused=True
     )
     schedule = torch.optim.lr_scheduler.StepLR(optimiser, step_size=100, gamma=0.5)
     weights = _class_weights(np.bincount(inputs.classes[rows], minlength=len(inputs.names)))

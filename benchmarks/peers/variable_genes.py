@@ -5,15 +5,21 @@ Written out here because scanpy's version needs scikit-misc for its local regres
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import scipy.sparse as sp
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+    from numpy.typing import NDArray
 
 SPAN = 0.3
 N_KNOTS = 200
 
 
-def variable_genes(X: sp.csr_matrix, batches: NDArray[np.generic], *, n_top: int) -> NDArray[np.int64]:
+def variable_genes(
+    X: sp.csr_matrix, batches: NDArray[np.generic], *, n_top: int
+) -> NDArray[np.int64]:
     """Pick genes by the median over batches of their rank, ties by the number of batches.
 
     Parameters
@@ -29,7 +35,9 @@ def variable_genes(X: sp.csr_matrix, batches: NDArray[np.generic], *, n_top: int
     -------
     Columns of the picked genes in increasing order, ``(n_top,)``.
     """
-    scores = np.stack([_standardised_variance(X[batches == batch]) for batch in np.unique(batches)])
+    scores = np.stack(
+        [_standardised_variance(X[batches == batch]) for batch in np.unique(batches)]
+    )
     ranks = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1).astype(float)
     ranks[ranks >= n_top] = np.nan
     n_batches = np.sum(~np.isnan(ranks), axis=0)

@@ -10,12 +10,22 @@ import numpy as np
 import pandas as pd
 
 from atlash.data.identifiers import GeneKind, clean_ids, identifier_kind
+from atlash.data.matching import GeneMatch, match_genes
 from atlash.errors import GeneMismatchError, KeyNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
+
+__all__ = [
+    "GeneMatch",
+    "GeneNames",
+    "GeneTable",
+    "match_genes",
+    "merge_genes",
+    "read_gene_names",
+]
 
 NAME_COLUMNS = (
     "gene_ids", "gene_id", "ensembl", "ensembl_id", "ensembl_ids", "feature_id",

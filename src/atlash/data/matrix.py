@@ -76,7 +76,7 @@ class CompressedRows:
 
 
 class SlicedRows:
-    """Anything whose rows can be sliced: ndarray, HDF5 or zarr array, dask array, backed view.
+    """Anything whose rows can be sliced: ndarray, HDF5 or zarr array, dask array.
 
     Parameters
     ----------
@@ -100,13 +100,42 @@ class SlicedRows:
         rows = self._read(slice(start, stop))
         if hasattr(rows, "compute"):
             rows = rows.compute()
-        found = sp.csr_array(rows.tocsr() if hasattr(rows, "tocsr") else np.asarray(rows))
+        if not hasattr(rows, "tocsr"):
+            return sp.csr_array(as_float(np.asarray(rows)))
+        found = sp.csr_array(rows.tocsr())
         found.data = as_float(found.data)
         return found
 
     def take(self, rows: NDArray[np.int64]) -> sp.csr_array:
         """Return the given ascending rows."""
         return take_spans(self, rows)
+
+
+class SubsetRows:
+    """Some rows and columns of another matrix, in any order: a view of a backed AnnData."""
+
+    def __init__(
+        self,
+        matrix: RowMatrix,
+        rows: NDArray[np.intp],
+        columns: NDArray[np.intp] | None,
+    ) -> None:
+        self._matrix = matrix
+        self._rows = rows
+        self._columns = columns
+        self.shape = (rows.size, matrix.shape[1] if columns is None else columns.size)
+        self.dtype = matrix.dtype
+
+    def block(self, start: int, stop: int) -> sp.csr_array:
+        """Return rows ``start:stop`` of the subset."""
+        return self.take(np.arange(start, stop))
+
+    def take(self, rows: NDArray[np.int64]) -> sp.csr_array:
+        """Return the given rows of the subset."""
+        wanted = self._rows[rows]
+        order = np.argsort(wanted, kind="stable")
+        found = self._matrix.take(wanted[order])[np.argsort(order, kind="stable")]
+        return found if self._columns is None else found[:, self._columns]
 
 
 def take_spans(matrix: RowMatrix, rows: NDArray[np.int64]) -> sp.csr_array:

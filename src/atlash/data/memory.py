@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from atlash.data.matrix import CompressedRows, RowMatrix, SlicedRows, check_dtype
+from atlash.data.matrix import CompressedRows, RowMatrix, SlicedRows, SubsetRows, check_dtype
 from atlash.errors import InvalidValuesError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _element(adata: AnnData, slot: str) -> Any:  # noqa: ANN401
 
 
 def _backed_matrix(adata: AnnData, slot: str, name: str) -> RowMatrix:
-    """Read from the file of a backed AnnData; a view reads through AnnData, piece by piece."""
+    """Read from the file of a backed AnnData."""
     from atlash.data.storage import stored_matrix
 
     if not adata.file.is_open:
@@ -55,12 +55,10 @@ def _backed_matrix(adata: AnnData, slot: str, name: str) -> RowMatrix:
     stored = stored_matrix(adata.file[slot], name)
     if not adata.is_view:
         return stored
-    n_columns = stored.shape[1] if slot == "raw/X" else adata.n_vars
-    return SlicedRows(
-        lambda rows: _element(adata[rows], slot),
-        shape=(adata.n_obs, n_columns),
-        dtype=stored.dtype,
-    )
+    # AnnData cannot index a backed view again, and gives no public way to its positions.
+    rows = np.arange(stored.shape[0])[adata._oidx]
+    columns = None if slot == "raw/X" else np.arange(stored.shape[1])[adata._vidx]
+    return SubsetRows(stored, rows, columns)
 
 
 def _memory_matrix(matrix: Any, name: str) -> RowMatrix:  # noqa: ANN401

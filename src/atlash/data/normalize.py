@@ -11,7 +11,7 @@ import scipy.sparse as sp
 
 from atlash.data.genes import GeneTable, read_gene_names
 from atlash.data.matching import GeneMatch, match_genes
-from atlash.data.scale import LOG_BASES, Scale, detect_scale
+from atlash.data.scale import LOG_BASES, Scale, detect_scale, largest_value
 from atlash.data.values import check_values
 
 if TYPE_CHECKING:
@@ -103,14 +103,15 @@ class BoundSource:
     def chunks(self, size: int) -> Iterator[Projected]:
         """Yield all cells in order, ``size`` at a time."""
         for rows, chunk in self.source.chunks(size):
-            yield self._project(chunk, rows)
+            yield self.project(chunk, rows)
 
     def rows(self, index: NDArray[np.int64]) -> Projected:
         """Return the cells at ascending positions ``index``."""
-        return self._project(self.source.rows(index), index)
+        return self.project(self.source.rows(index), index)
 
-    def _project(self, chunk: sp.csr_array, rows: slice | NDArray[np.int64]) -> Projected:
-        check_values(chunk, rows, self.source)
+    def project(self, chunk: sp.csr_array, rows: slice | NDArray[np.int64]) -> Projected:
+        """Check and normalise cells that were read from the source at ``rows``."""
+        check_values(chunk, rows, self.source, most=largest_value(self.scale.name))
         X, library, n_genes = project_rows(
             linearise(chunk, self.scale),
             gene_of_column=self.match.gene_of_column,
@@ -240,8 +241,11 @@ def project_rows(
     """
     from atlash.data.kernels import project_csr
 
+    # One type of index, so that one kernel is compiled for each type of value.
+    bounds = chunk.indptr.astype(np.int64, copy=False)
+    rows = chunk.data, chunk.indices.astype(np.int32, copy=False), bounds
     value, column, bounds, library, n_genes = project_csr(
-        (chunk.data, chunk.indices, chunk.indptr), gene_of_column, feature_of_gene, target
+        rows, gene_of_column, feature_of_gene, target
     )
     shape = (chunk.shape[0], int(feature_of_gene.max(initial=-1)) + 1)
     return sp.csr_array((value, column, bounds), shape=shape), library, n_genes

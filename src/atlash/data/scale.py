@@ -139,14 +139,14 @@ class _Sample:
         linear: dict[KnownScale, NDArray[np.float64]] = {"normalized": stored}
         names: tuple[KnownScale, ...] = ("log1p", "log2p1", "log10p1")
         for name in names:
-            if self.values.max() <= _largest_log(name):
+            if self.values.max() <= largest_value(name):
                 linear[name] = np.expm1(stored * math.log(LOG_BASES[name]))
         return linear
 
 
-def _largest_log(name: str) -> float:
-    """Return the logarithm of 1e8, beyond any expression value."""
-    return math.log(1e8) / math.log(LOG_BASES[name])
+def largest_value(name: KnownScale) -> float:
+    """Return the largest value that makes sense: on logarithmic scales, that of 1e8."""
+    return math.log(1e8) / math.log(LOG_BASES[name]) if name in LOG_BASES else math.inf
 
 
 def _told(seen: _Sample) -> Scale | None:
@@ -241,7 +241,7 @@ def _declared(declared: KnownScale, seen: _Sample, source: CellSource) -> Scale:
     """Take the user's word unless the values contradict it."""
     largest = seen.values.max()
     if declared in LOG_BASES:
-        bound = _largest_log(declared)
+        bound = largest_value(declared)
         reason = ""
         if largest > bound:
             reason = (

@@ -16,8 +16,8 @@ from atlash.errors import OutputError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_BLOCK = 1 << 21
-"""Entries read, and entries held in a bucket: about 25 MB of each at a time."""
+_BLOCK = 1 << 20
+"""Entries read at a time, and entries in a bucket; handling them takes about 60 bytes each."""
 
 
 class SpilledRows:
@@ -36,12 +36,10 @@ class SpilledRows:
         indptr: Any,  # noqa: ANN401
         *,
         shape: tuple[int, int],
-        block: int = _BLOCK,
     ) -> None:
         self._data = data
         self._indices = indices
         self._indptr = np.asarray(indptr[:], dtype=np.int64)
-        self._block = block
         self._buckets: _Buckets | None = None
         self.shape = shape
         self.dtype = np.dtype(data.dtype)
@@ -59,18 +57,19 @@ class SpilledRows:
     def _spill(self) -> _Buckets:
         """Copy all entries into buckets: one pass to size them, one to fill them."""
         n_entries = int(self._indptr[-1])
-        starts = range(0, n_entries, self._block)
+        starts = range(0, n_entries, _BLOCK)
         per_row = np.zeros(self.shape[0], dtype=np.int64)
         for start in starts:
-            rows = np.asarray(self._indices[start : start + self._block])
+            rows = np.asarray(self._indices[start : start + _BLOCK])
             per_row += np.bincount(rows, minlength=self.shape[0])
         value = as_float(np.empty(0, dtype=self.dtype)).dtype
-        buckets = _Buckets(per_row, n_columns=self.shape[1], value=value, block=self._block)
+        buckets = _Buckets(per_row, n_columns=self.shape[1], value=value)
         for start in starts:
-            stop = min(start + self._block, n_entries)
+            stop = min(start + _BLOCK, n_entries)
             entries = np.empty(stop - start, dtype=buckets.entry)
             entries["row"] = self._indices[start:stop]
-            entries["column"] = np.searchsorted(self._indptr, np.arange(start, stop), "right") - 1
+            n_in_column = np.diff(self._indptr.clip(start, stop))
+            entries["column"] = np.repeat(np.arange(self.shape[1]), n_in_column)
             entries["value"] = as_float(np.asarray(self._data[start:stop]))
             buckets.append(entries)
         return buckets
@@ -80,13 +79,16 @@ class _Buckets:
     """A temporary file of matrix entries, those of neighbouring rows side by side."""
 
     def __init__(
-        self, per_row: NDArray[np.int64], *, n_columns: int, value: np.dtype[Any], block: int
+        self, per_row: NDArray[np.int64], *, n_columns: int, value: np.dtype[Any]
     ) -> None:
-        self.entry = np.dtype([("row", np.int64), ("column", np.int32), ("value", value)])
+        self.entry = np.dtype([("row", np.uint32), ("column", np.int32), ("value", value)])
         ends = np.concatenate(([0], np.cumsum(per_row)))
         # A row opens a bucket when the last one is full; a bucket has at least one row.
-        bucket_of_row = (ends[:-1] // block).astype(np.int64)
-        self._first_row = np.flatnonzero(np.diff(bucket_of_row, prepend=-1))
+        opens = np.diff(ends[:-1] // _BLOCK, prepend=-1) > 0
+        self._first_row = np.flatnonzero(opens)
+        # The smallest integers, as those of 16 bits sort in linear time.
+        smallest = np.min_scalar_type(self._first_row.size)
+        self._bucket_of_row = (np.cumsum(opens) - 1).astype(smallest)
         self._bounds = np.append(self._first_row, per_row.size)
         self._offset = ends[self._bounds]
         self._cursor = self._offset[:-1].copy()
@@ -97,7 +99,7 @@ class _Buckets:
 
     def append(self, entries: NDArray[np.void]) -> None:
         """Add entries to the buckets of their rows, in the order given."""
-        bucket = np.searchsorted(self._first_row, entries["row"], "right") - 1
+        bucket = self._bucket_of_row[entries["row"]]
         entries = entries[np.argsort(bucket, kind="stable")]
         stops = np.cumsum(np.bincount(bucket, minlength=self._cursor.size))
         for b, part in enumerate(np.split(entries, stops[:-1])):
@@ -123,7 +125,7 @@ class _Buckets:
         parts = [sp.csr_array((0, self._n_columns), dtype=self.entry["value"])]
         row = start
         while row < stop:
-            bucket = int(np.searchsorted(self._first_row, row, "right")) - 1
+            bucket = int(self._bucket_of_row[row])
             first, end = int(self._bounds[bucket]), min(int(self._bounds[bucket + 1]), stop)
             parts.append(self._bucket(bucket)[row - first : end - first])
             row = end

@@ -74,7 +74,7 @@ def _open_hdf5(path: Path) -> Any:  # noqa: ANN401
 
 def _is_locked(path: Path, error: OSError) -> bool:
     with path.open("rb") as file:
-        return file.read(8) == HDF5_MAGIC and "lock" in str(error)
+        return file.read(8) == HDF5_MAGIC and "unable to lock" in str(error)
 
 
 def _open_zarr(path: Path) -> Any:  # noqa: ANN401

@@ -15,8 +15,17 @@ if TYPE_CHECKING:
     from atlash.data.source import CellSource
 
 
-def check_values(chunk: sp.csr_array, rows: slice | NDArray[np.int64], source: CellSource) -> None:
-    """Raise unless every value is finite and not negative.
+_LARGEST = np.finfo(np.float64).max
+
+
+def check_values(
+    chunk: sp.csr_array,
+    rows: slice | NDArray[np.int64],
+    source: CellSource,
+    *,
+    most: float = np.inf,
+) -> None:
+    """Raise unless every value is finite, not negative and at most ``most``.
 
     Parameters
     ----------
@@ -26,6 +35,8 @@ def check_values(chunk: sp.csr_array, rows: slice | NDArray[np.int64], source: C
         Their positions in it.
     source
         Where they are from, for the names in the message.
+    most
+        Largest value that makes sense, for logarithms.
 
     Raises
     ------
@@ -34,9 +45,9 @@ def check_values(chunk: sp.csr_array, rows: slice | NDArray[np.int64], source: C
     """
     values = chunk.data
     # NaN fails both comparisons, so two reductions check everything.
-    if values.size == 0 or (values.min() >= 0 and values.max() < np.inf):
+    if values.size == 0 or (values.min() >= 0 and values.max() <= min(most, _LARGEST)):
         return
-    report_first(chunk, rows, source, bad=~((values >= 0) & (values < np.inf)))
+    report_first(chunk, rows, source, bad=~((values >= 0) & (values <= min(most, _LARGEST))))
 
 
 def check_finite(chunk: sp.csr_array, rows: slice | NDArray[np.int64], source: CellSource) -> None:
@@ -59,6 +70,8 @@ def report_first(
     position = rows.start + row if isinstance(rows, slice) else int(rows[row])
     value = float(chunk.data[entry])
     what = "NaN" if np.isnan(value) else f"{value:g}"
+    if 0 <= value < np.inf:
+        what += ", too large for a logarithm of expression"
     msg = (
         f"{source.name}: the value of gene {source.var.index[int(chunk.indices[entry])]!r} in "
         f"cell {source.obs.index[position]!r} (row {position:,}) is {what}. Counts or "

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atlash.data.storage import open_group, read_frame
-from atlash.errors import OutputError
+import numpy as np
+
+from atlash.data.storage import open_group
+from atlash.errors import FileFormatError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,9 +40,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         The folder is missing or cannot be written, or the disk is full.
     """
     path = Path(path).expanduser()
-    if not path.parent.is_dir():
-        msg = f"{str(path)!r} cannot be written: there is no folder {str(path.parent)!r}. Make it."
-        raise OutputError(msg)
+    _check_folder(path)
     # The suffix stays last: writers look at it.
     temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}{path.suffix}")
     try:
@@ -51,7 +52,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     except OutputError:
         raise
     except OSError as error:
-        reason = error.strerror or str(error)
+        reason = os.strerror(error.errno) if error.errno else str(error)
         msg = (
             f"{str(path)!r} cannot be written: {reason}. Choose another place, or make room "
             "and check the permissions; nothing was left behind."
@@ -59,6 +60,32 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise OutputError(msg) from error
     finally:
         _remove(temporary)
+
+
+def check_copy(source_path: str | Path, out_path: str | Path) -> None:
+    """Raise unless ``out_path`` can take a copy of ``source_path``: before the work, not after.
+
+    Raises
+    ------
+    OutputError
+        The output is the input, is of another format, or its folder is missing or cannot be
+        written.
+    FileFormatError
+        The input is missing or no AnnData.
+    """
+    source, out = Path(source_path).expanduser(), Path(out_path).expanduser()
+    open_group(source)
+    if out.exists() and out.samefile(source):
+        msg = f"The output {str(out)!r} is the input. Results go to a copy; choose another name."
+        raise OutputError(msg)
+    wanted = ".zarr" if source.is_dir() else ".h5ad"
+    if out.suffix != wanted:
+        msg = (
+            f"The output {out.name!r} must end in {wanted!r}, as the input {source.name!r} is "
+            "that format."
+        )
+        raise OutputError(msg)
+    _check_folder(out)
 
 
 def write_annotated_copy(
@@ -97,18 +124,8 @@ def write_annotated_copy(
     -----
     The matrix is copied as bytes and never loaded.
     """
+    check_copy(source_path, out_path)
     source, out = Path(source_path).expanduser(), Path(out_path).expanduser()
-    open_group(source)
-    if out.exists() and out.samefile(source):
-        msg = f"The output {str(out)!r} is the input. Results go to a copy; choose another name."
-        raise OutputError(msg)
-    wanted = ".zarr" if source.is_dir() else ".h5ad"
-    if out.suffix != wanted:
-        msg = (
-            f"The output {out.name!r} must end in {wanted!r}, as the input {source.name!r} is "
-            "that format."
-        )
-        raise OutputError(msg)
     with atomic_path(out) as temporary:
         if source.is_dir():
             shutil.copytree(source, temporary)
@@ -121,33 +138,89 @@ def _annotate(
     path: Path, entries: Mapping[str, Mapping[str, Any]], obs: Mapping[str, Any]
 ) -> None:
     """Write columns and entries into an AnnData file in place."""
-    from anndata.io import write_elem
-
-    root = _open_for_writing(path)
-    try:
-        if obs:
-            frame = read_frame(root, "obs", path.name)
-            for column, values in obs.items():
-                frame[column] = values.array if hasattr(values, "array") else values
-            write_elem(root, "obs", frame)
-        for section, items in entries.items():
-            if items and section not in root:
-                write_elem(root, section, {})
-            for key, value in items.items():
-                write_elem(root[section], key, value)
-    finally:
-        if hasattr(root, "close"):
-            root.close()
-
-
-def _open_for_writing(path: Path) -> Any:  # noqa: ANN401
     if path.is_dir():
-        import zarr
-
-        return zarr.open_group(path, mode="r+", use_consolidated=False)
+        _annotate_zarr(path, entries, obs)
+        return
     import h5py
 
-    return h5py.File(path, "r+")
+    try:
+        with h5py.File(path, "r+") as root:
+            _write_entries(root, entries, obs)
+    except RuntimeError as error:
+        # h5py closes a file on a full disk with this, hiding the OSError of the write.
+        raise OSError(str(error)) from error
+
+
+def _annotate_zarr(
+    path: Path, entries: Mapping[str, Mapping[str, Any]], obs: Mapping[str, Any]
+) -> None:
+    """Write into a zarr store, and renew its table of contents."""
+    import zarr
+
+    with warnings.catch_warnings():
+        # Notices of anndata and zarr to their developers about defaults to come.
+        warnings.filterwarnings("ignore", "zarr v3 autosharding")
+        warnings.filterwarnings("ignore", "Consolidated metadata")
+        root = zarr.open_group(path, mode="r+", use_consolidated=False)
+        _write_entries(root, entries, obs)
+        zarr.consolidate_metadata(path, zarr_format=root.metadata.zarr_format)
+
+
+def _write_entries(
+    root: Any,  # noqa: ANN401
+    entries: Mapping[str, Mapping[str, Any]],
+    obs: Mapping[str, Any],
+) -> None:
+    from anndata.io import write_elem
+
+    _write_columns(root["obs"], obs)
+    for section, items in entries.items():
+        if items and section not in root:
+            write_elem(root, section, {})
+        for key, value in items.items():
+            write_elem(root[section], key, value)
+
+
+def _write_columns(table: Any, columns: Mapping[str, Any]) -> None:  # noqa: ANN401
+    """Add or replace columns of a stored table; the others are not even read."""
+    from anndata.io import read_elem, write_elem
+
+    if "_index" not in table.attrs:
+        msg = (
+            "The input was written by an old anndata, whose `obs` cannot be extended. Read it "
+            "with `anndata.read_h5ad` and save it again."
+        )
+        raise FileFormatError(msg)
+    n_cells = len(read_elem(table[table.attrs["_index"]]))
+    order = [str(column) for column in table.attrs["column-order"]]
+    for column, values in columns.items():
+        stored = values.array if hasattr(values, "array") else values
+        if len(stored) != n_cells:
+            msg = f"Column {column!r} has {len(stored):,} values for {n_cells:,} cells."
+            raise ValueError(msg)
+        write_elem(table, column, _plain(stored))
+        order += [] if column in order else [column]
+    table.attrs["column-order"] = order
+
+
+def _plain(values: Any) -> Any:  # noqa: ANN401
+    """Return strings as objects and pandas' wrappers of numpy arrays unwrapped."""
+    import pandas as pd
+
+    if isinstance(values, pd.arrays.StringArray):
+        return np.asarray(values.fillna(""), dtype=object)
+    return np.asarray(values) if isinstance(values, pd.arrays.NumpyExtensionArray) else values
+
+
+def _check_folder(path: Path) -> None:
+    """Raise `OutputError` unless a file can be made beside ``path``."""
+    folder = path.parent
+    if not folder.is_dir():
+        msg = f"{str(path)!r} cannot be written: there is no folder {str(folder)!r}. Make it."
+        raise OutputError(msg)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        msg = f"{str(path)!r} cannot be written: no permission to write in {str(folder)!r}."
+        raise OutputError(msg)
 
 
 def _sync(path: Path) -> None:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from atlash.codes.pack import pack
+from atlash.codes.similarity import similarity
 from atlash.nn.inference import encode
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import scipy.sparse as sp
     from numpy.typing import NDArray
 
+    from atlash.codes.similarity import Method
     from atlash.data.normalize import Projected, Recipe
     from atlash.models.calibration import Calibration
     from atlash.models.novelty import Novelty
     from atlash.nn.weights import EncoderWeights
-
-Method = Literal["asymmetric", "hamming"]
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,16 @@ class Prediction:
         Most and second most similar type ``(n,)``, indices into the annotator's types.
     margin
         Bits by which the code is nearer to the first anchor than to the second ``(n,)``,
-        float32; at most 0 where the methods disagree.
+        float32, at least 0; between expected bits for ``asymmetric``.
     confidence
         Calibrated probability that ``nearest`` is right ``(n,)``, float32.
     sets
         Conformal sets ``(n, n_types)``, bool.
     novelty
-        Share of held-out reference cells that look less novel ``(n,)``, float32 in [0, 1].
+        ``-log10`` of the share of held-out reference cells that look at least as novel
+        ``(n,)``, float32, at least 0.
+    n_genes
+        Genes of the reference detected ``(n,)``, int32.
     """
 
     codes: NDArray[np.uint8]
@@ -49,6 +55,13 @@ class Prediction:
     confidence: NDArray[np.float32]
     sets: NDArray[np.bool_]
     novelty: NDArray[np.float32]
+    n_genes: NDArray[np.int32]
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Prediction]) -> Prediction:
+        """Join predictions of chunks, in order."""
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
 @dataclass(frozen=True)
@@ -77,3 +90,62 @@ class Annotator:
     types: list[str]
     calibration: Calibration
     novelty: Novelty
+
+    @property
+    def n_bits(self) -> int:
+        """Length of a code."""
+        return self.weights.n_bits
+
+    def gene_weight(self) -> NDArray[np.float64]:
+        """Return what each gene is worth to the encoder ``(n_genes,)``, sum 1.
+
+        That is the norm of its row of the first layer: features are standardised, so rows
+        compare.
+        """
+        worth = np.zeros(len(self.recipe.genes))
+        worth[self.recipe.features] = np.linalg.norm(self.weights.first, axis=1)
+        return worth / worth.sum()
+
+    def codes(self, X: sp.csr_array, measured: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        """Return packed codes ``(n, n_bits / 8)`` of normalised cells."""
+        return pack(encode(X, self.weights, measured) > 0)
+
+    def predict(self, cells: Projected, measured: NDArray[np.bool_], method: Method) -> Prediction:
+        """Label normalised cells, each on its own.
+
+        Parameters
+        ----------
+        cells
+            Normalised cells over the recipe's features.
+        measured
+            Features that the data hold ``(n_features,)``.
+        method
+            How codes are compared with anchors.
+        """
+        z = encode(cells.X, self.weights, measured)
+        agreement = similarity(z, self.anchors, method)
+        probability = self.calibration.probabilities(agreement, method)
+        nearest, runner_up = _first_two(agreement)
+        rows = np.arange(len(z))
+        apart = agreement[rows, nearest] - agreement[rows, runner_up]
+        empty = cells.library == 0
+        confidence = np.where(empty, 0, probability[rows, nearest])
+        return Prediction(
+            codes=pack(z > 0),
+            nearest=nearest,
+            runner_up=runner_up,
+            margin=(apart * (self.n_bits / 2)).astype(np.float32),
+            confidence=confidence.astype(np.float32),
+            sets=self.calibration.sets(probability, method) | empty[:, None],
+            novelty=self.novelty.score(cells.X, measured),
+            n_genes=cells.n_genes,
+        )
+
+
+def _first_two(agreement: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the best and second best column of each row; ties go to the first."""
+    rows = np.arange(len(agreement))
+    best = agreement.argmax(axis=1)
+    rest = agreement.copy()
+    rest[rows, best] = -np.inf
+    return best, rest.argmax(axis=1)

@@ -40,6 +40,10 @@ class LabelledCounts:
     groups: NDArray[np.int64] | None
     n_types: int
 
+    def __len__(self) -> int:
+        """Return the number of cells."""
+        return len(self.labels)
+
     def __getitem__(self, index: NDArray[np.int64]) -> LabelledCounts:
         """Return some of the cells."""
         groups = None if self.groups is None else self.groups[index]
@@ -68,9 +72,7 @@ class Frozen:
 def freeze(cells: LabelledCounts, config: TrainConfig) -> Frozen:
     """Choose features and measure statistics on training cells."""
     library = library_sizes(cells.counts)
-    features = choose_features(
-        cells.counts, library, cells.groups, n_features=config.n_features
-    )
+    features = choose_features(cells.counts, library, cells.groups, n_features=config.n_features)
     shares = normalise_counts(cells.counts, library, 1.0)
     fraction, _ = mean_and_variance(shares)
     logged = normalise_counts(cells.counts, library, TARGET_SUM)[:, features]
@@ -78,9 +80,7 @@ def freeze(cells: LabelledCounts, config: TrainConfig) -> Frozen:
     mean, variance = mean_and_variance(logged)
     scale = np.sqrt(variance)
     inverse = np.divide(1, scale, out=np.zeros_like(scale), where=scale > 0)
-    standardiser = Standardiser(
-        mean.astype(np.float32), inverse.astype(np.float32), config.upper
-    )
+    standardiser = Standardiser(mean.astype(np.float32), inverse.astype(np.float32), config.upper)
     return Frozen(features, fraction / fraction.sum(), standardiser)
 
 
@@ -93,6 +93,14 @@ def training_cells(cells: LabelledCounts, frozen: Frozen) -> TrainingCells:
         n_types=cells.n_types,
         target_sum=TARGET_SUM,
     )
+
+
+def normalised_features(cells: LabelledCounts, frozen: Frozen) -> sp.csr_array:
+    """Return what the encoder reads: ``log1p`` of scaled counts of the features, float32."""
+    library = library_sizes(cells.counts)
+    logged = normalise_counts(cells.counts, library, TARGET_SUM)[:, frozen.features]
+    values = np.log1p(logged.data).astype(np.float32)
+    return sp.csr_array((values, logged.indices, logged.indptr), shape=logged.shape)
 
 
 def library_sizes(counts: sp.csr_array) -> NDArray[np.float64]:

@@ -58,13 +58,11 @@ def forward(  # noqa: PLR0917
     data: Floats,
     base: Floats,
     weights: tuple[Floats, ...],
-    hidden: Floats,
     out: Floats,
 ) -> None:
     """Write the mean code of the members for each row of a CSR matrix into ``out``.
 
-    ``base`` is the first layer of a cell with all measured features at zero; ``hidden``
-    receives the members' second hidden layers side by side.
+    ``base`` is the first layer of a cell with all measured features at zero.
     """
     (
         mean,
@@ -106,6 +104,5 @@ def forward(  # noqa: PLR0917
             _add_product(part, second[m], h2)
             _normalise(h2, gain_2[m], shift_2[m])
             _rectify(h2)
-            hidden[row, m * n_second : (m + 1) * n_second] = h2
             _add_product(h2, last[m], z)
         z *= share

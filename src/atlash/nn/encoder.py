@@ -19,7 +19,8 @@ class HashEncoder(nn.Module):
     """Members that read the same cells and are averaged in code space.
 
     Each member is linear, layer norm, ReLU, linear, layer norm, ReLU, linear, with a linear
-    path from the first layer norm to the code. The layer norm makes the first layer indifferent to the number of measured genes.
+    path from the first layer norm to the code. The layer norm makes the first layer
+    indifferent to the number of measured genes.
 
     Parameters
     ----------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,23 +13,7 @@ if TYPE_CHECKING:
     from atlash.nn.weights import EncoderWeights, Floats
 
 
-@dataclass(frozen=True)
-class Encoding:
-    """Continuous codes and the hidden layer before them.
-
-    Attributes
-    ----------
-    z
-        ``(n, n_bits)`` float32, unbounded; the bits are ``z > 0``.
-    hidden
-        ``(n, n_members * n_hidden_2)`` float32, not negative.
-    """
-
-    z: Floats
-    hidden: Floats
-
-
-def encode(X: csr_array, weights: EncoderWeights, measured: NDArray[np.bool_]) -> Encoding:
+def encode(X: csr_array, weights: EncoderWeights, measured: NDArray[np.bool_]) -> Floats:
     """Run the encoder over normalised cells.
 
     Parameters
@@ -44,18 +27,16 @@ def encode(X: csr_array, weights: EncoderWeights, measured: NDArray[np.bool_]) -
 
     Returns
     -------
-    The continuous codes and the hidden layer of each cell.
+    Continuous codes ``(n, n_bits)``, float32; the bits are ``z > 0``.
     """
     from atlash.nn._forward import forward  # numba: imported when needed
 
-    n_members, _, n_second = weights.second.shape
     z = np.empty((X.shape[0], weights.n_bits), dtype=np.float32)
-    hidden = np.empty((X.shape[0], n_members * n_second), dtype=np.float32)
     indptr = X.indptr.astype(np.int64, copy=False)
     indices = X.indices.astype(np.int32, copy=False)
     base = _silent_cell(weights, measured)
-    forward(indptr, indices, X.data, base, _packed(weights), hidden, z)
-    return Encoding(z, hidden)
+    forward(indptr, indices, X.data, base, _packed(weights), z)
+    return z
 
 
 def _silent_cell(weights: EncoderWeights, measured: NDArray[np.bool_]) -> Floats:

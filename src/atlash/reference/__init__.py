@@ -1,1 +1,5 @@
-"""What is kept: references, on disk and in memory."""
+"""What is kept: references, saved whole, checked when loaded."""
+
+from atlash.reference.reference import Reference
+
+__all__ = ["Reference"]

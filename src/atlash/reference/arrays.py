@@ -35,7 +35,8 @@ def to_safetensors(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     """
     from safetensors.numpy import save
 
-    return save({name: _portable(name, array) for name, array in arrays.items()})
+    data: bytes = save({name: _portable(name, array) for name, array in arrays.items()})
+    return data
 
 
 def from_safetensors(data: bytes) -> dict[str, NDArray[Any]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from atlash.errors import KeyNotFoundError, ReferenceFileError
+from atlash.reference.dictionaries import stored_schema, to_stored, to_user, user_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 
 _LANCE_ERRORS = (OSError, RuntimeError, ValueError, pa.ArrowException)
 
-# Lance 1.0 and later read this format; 2.0 returns dictionaries that pandas refuses as soon as
-# a label is missing.
+# Every Lance from 1.0 on reads this format; it takes a third less room than 2.0.
 _STORAGE_VERSION = "2.1"
 
 
@@ -42,7 +42,10 @@ class CellTable:
 
     @cached_property
     def dataset(self) -> Any:  # noqa: ANN401 (lance is imported late, and untyped)
-        """The open ``lance.LanceDataset``, for filters and other direct use."""
+        """The open ``lance.LanceDataset``, for filters and the like.
+
+        It holds the values of dictionary columns plainly.
+        """
         import lance
 
         with self._reading():
@@ -51,7 +54,7 @@ class CellTable:
     @property
     def schema(self) -> pa.Schema:
         """Names and types of the columns."""
-        return self.dataset.schema
+        return user_schema(self.dataset.schema)
 
     def to_table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return all cells.
@@ -70,7 +73,7 @@ class CellTable:
         """
         names = self._known(columns)
         with self._reading():
-            return self.dataset.to_table(columns=names)
+            return to_user(self.dataset.to_table(columns=names))
 
     def batches(
         self, columns: Sequence[str] | None = None, *, size: int = 65_536
@@ -93,7 +96,8 @@ class CellTable:
         """
         names = self._known(columns)
         with self._reading():
-            yield from self.dataset.to_batches(columns=names, batch_size=size)
+            for batch in self.dataset.to_batches(columns=names, batch_size=size):
+                yield to_user(batch)
 
     def reader(self) -> pa.RecordBatchReader:
         """Return all cells as a stream, for example to save them elsewhere."""
@@ -144,7 +148,8 @@ def write_cells(cells: pa.Table | pa.RecordBatchReader | CellTable, folder: Path
         cells = cells.reader()
     batches = cells.to_reader() if isinstance(cells, pa.Table) else cells
     raised: list[Exception] = []
-    stream = pa.RecordBatchReader.from_batches(batches.schema, _watched(batches, raised))
+    schema = stored_schema(batches.schema)
+    stream = pa.RecordBatchReader.from_batches(schema, _watched(to_stored(batches), raised))
     try:
         dataset = lance.write_dataset(
             stream, str(folder), mode="create", data_storage_version=_STORAGE_VERSION
@@ -156,7 +161,9 @@ def write_cells(cells: pa.Table | pa.RecordBatchReader | CellTable, folder: Path
     return CellTable(folder, dataset.version, dataset.count_rows())
 
 
-def _watched(batches: pa.RecordBatchReader, raised: list[Exception]) -> Iterator[pa.RecordBatch]:
+def _watched(
+    batches: Iterator[pa.RecordBatch], raised: list[Exception]
+) -> Iterator[pa.RecordBatch]:
     try:
         yield from batches
     except Exception as error:

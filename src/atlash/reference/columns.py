@@ -51,11 +51,13 @@ def cells_table(
     Returns
     -------
     Table with the columns ``cell_id`` (string), ``code`` (binary of ``n_bytes``), ``label``
-    (dictionary of strings) and one for each column of ``obs``, in order. Categories become
-    dictionaries (their order is lost). Columns that are neither numbers, booleans, text,
-    bytes nor times become text: see :func:`text_columns`. Names that Lance does not take, that
-    are taken or that occur twice are changed: ``percent.mt`` to ``percent_mt``, ``label`` to
-    ``obs_label``, a second ``age`` to ``age_2``: see :func:`user_names`.
+    (dictionary of strings) and one for each column of ``obs``, in order.
+
+    Categories of text become dictionaries (whether they are ordered is lost), other categories
+    plain values. Columns that are neither numbers, booleans, text, bytes nor times become text:
+    see :func:`text_columns`. Names that Lance does not take, that are taken or that occur twice
+    are changed, ``percent.mt`` to ``percent_mt``, ``label`` to ``obs_label``, a second ``age``
+    to ``age_2``: see :func:`user_names`.
 
     Raises
     ------
@@ -143,15 +145,20 @@ def _to_arrow(values: pd.Series[Any]) -> tuple[pa.Array | pa.ChunkedArray, bool]
     """Return a column in Arrow's terms, and whether it had to be turned into text."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         categories, as_text = _to_arrow(pd.Series(values.cat.categories))
+        if isinstance(categories, pa.ChunkedArray):
+            categories = categories.combine_chunks()
         codes = values.cat.codes.to_numpy()
         places = pa.array(codes.astype(np.int32), mask=codes < 0)
         column = pa.DictionaryArray.from_arrays(places, categories)
-        # Entries that differ may read alike; a dictionary must not hold them twice.
-        return (column.dictionary_decode().dictionary_encode() if as_text else column), as_text
+        # What repeats is text; numbers and times are plainer, and no larger, as they are.
+        if as_text or not _is_text(categories.type):
+            column = column.dictionary_decode()
+        return column, as_text
     if isinstance(values.dtype, pd.SparseDtype):
-        values = values.sparse.to_dense()
+        values = pd.Series(np.asarray(values))
     if isinstance(values.dtype, np.dtype):
-        values = values.astype(values.dtype.newbyteorder("="), copy=False)
+        native = values.dtype.newbyteorder("=")
+        values = pd.Series(values.to_numpy().astype(native, copy=False))
     try:
         column = pa.array(values, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
@@ -163,14 +170,17 @@ def _to_arrow(values: pd.Series[Any]) -> tuple[pa.Array | pa.ChunkedArray, bool]
     return column, False
 
 
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
 def _is_plain(kind: pa.DataType) -> bool:
     """Tell whether a type can be stored, filtered and shown as it is."""
     checks = (
         pa.types.is_boolean,
         pa.types.is_integer,
         pa.types.is_floating,
-        pa.types.is_string,
-        pa.types.is_large_string,
+        _is_text,
         pa.types.is_binary,
         pa.types.is_timestamp,
         pa.types.is_duration,

@@ -99,10 +99,23 @@ def check_meta(meta: Mapping[str, Any]) -> None:
 
 
 def dump_manifest(manifest: Manifest) -> bytes:
-    """Return the text of ``manifest.json``, its own sum included."""
+    """Return the text of ``manifest.json``, its own sum included.
+
+    Raises
+    ------
+    OutputError
+        If it would be too large to be read again.
+    """
     content = {"format": FORMAT, "format_version": FORMAT_VERSION, **asdict(manifest)}
     content["checksum"] = _checksum(content)
-    return (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
+    raw = (json.dumps(content, indent=1, allow_nan=False) + "\n").encode()
+    if len(raw) > MAX_BYTES:
+        msg = (
+            f"The meta data of the reference and the list of its files take {len(raw):,} bytes; "
+            f"at most {MAX_BYTES:,} can be read again. Move what is large into a table."
+        )
+        raise OutputError(msg)
+    return raw
 
 
 def read_manifest_bytes(folder: Path) -> bytes:
@@ -111,25 +124,11 @@ def read_manifest_bytes(folder: Path) -> bytes:
     Raises
     ------
     ReferenceFileError
-        If there is no such folder, it holds no manifest, or the manifest is too large.
+        If there is no such folder, it holds no manifest, or the manifest cannot be read.
     """
-    if not folder.exists():
-        msg = f"There is no reference at '{folder}': no such folder. Check the path."
-        raise ReferenceFileError(msg)
-    if not folder.is_dir():
-        msg = (
-            f"'{folder}' is a file; a saved reference is a folder such as 'pbmc.atlash'. "
-            "Build one from an .h5ad with `atlash.Reference.build` and save it."
-        )
-        raise ReferenceFileError(msg)
     path = folder / MANIFEST
-    if not path.is_file():
-        msg = (
-            f"'{folder}' has no {MANIFEST}: it is no atlash reference, or the save or copy "
-            "that made it did not finish. Save or copy the reference again."
-        )
-        raise ReferenceFileError(msg)
     try:
+        _check_place(folder)
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
@@ -181,6 +180,25 @@ def parse_manifest(raw: bytes, folder: Path) -> Manifest:
         ) from error
     _check_entries(manifest, path)
     return manifest
+
+
+def _check_place(folder: Path) -> None:
+    """Say what is wrong with a place that holds no reference."""
+    if not folder.exists():
+        msg = f"There is no reference at '{folder}': no such folder. Check the path."
+        raise ReferenceFileError(msg)
+    if not folder.is_dir():
+        msg = (
+            f"'{folder}' is a file; a saved reference is a folder such as 'pbmc.atlash'. "
+            "Build one from an .h5ad with `atlash.Reference.build` and save it."
+        )
+        raise ReferenceFileError(msg)
+    if not (folder / MANIFEST).is_file():
+        msg = (
+            f"'{folder}' has no {MANIFEST}: it is no atlash reference, or the save or copy "
+            "that made it did not finish. Save or copy the reference again."
+        )
+        raise ReferenceFileError(msg)
 
 
 def _check_version(version: object, folder: Path) -> None:

@@ -7,7 +7,6 @@ import io
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -19,6 +18,8 @@ from atlash.reference.integrity import settle
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import pandas as pd
 
     from atlash.reference.manifest import FileEntry
 
@@ -33,18 +34,16 @@ def put(stage: Path, pattern: str, data: bytes) -> FileEntry:
 def put_cells(
     stage: Path, cells: pa.Table | pa.RecordBatchReader | CellTable
 ) -> tuple[CellTable, dict[str, FileEntry]]:
-    """Write the cells, and list the files that make them up."""
+    """Write the cells; return the handle on them, and an entry for each of their files."""
     written = write_cells(cells, stage / "cells")
-    inside = {
-        file.relative_to(written.folder).as_posix(): file
-        for file in sorted(written.folder.rglob("*"))
-        if file.is_file()
-    }
-    entries = {place: settle(written.folder, place) for place in inside}
-    for folder in {file.parent for file in inside.values()} | {written.folder}:
-        sync(folder)
+    folder = written.folder
+    inside = sorted(folder.rglob("*"))
+    places = [path.relative_to(folder).as_posix() for path in inside if path.is_file()]
+    entries = {place: settle(folder, place) for place in places}
+    for inner in (folder, *(path for path in inside if path.is_dir())):
+        sync(inner)
     digest = hashlib.sha256("".join(entry.sha256 for entry in entries.values()).encode())
-    saved = written.folder.rename(stage / f"cells.{digest.hexdigest()[:8]}.lance")
+    saved = folder.rename(stage / f"cells.{digest.hexdigest()[:8]}.lance")
     listed = {
         f"cells/{place}": replace(entry, path=f"{saved.name}/{place}")
         for place, entry in entries.items()
@@ -53,6 +52,20 @@ def put_cells(
 
 
 def to_parquet(name: str, frame: pd.DataFrame) -> bytes:
+    """Return a table as parquet.
+
+    Parameters
+    ----------
+    name
+        What the table is of, for the error.
+    frame
+        Table whose columns have one type each and names of their own.
+
+    Raises
+    ------
+    OutputError
+        If parquet does not take the table.
+    """
     buffer = io.BytesIO()
     try:
         pq.write_table(pa.Table.from_pandas(frame), buffer)
@@ -63,11 +76,19 @@ def to_parquet(name: str, frame: pd.DataFrame) -> bytes:
 
 
 def from_parquet(data: bytes) -> pd.DataFrame:
+    """Return the table that :func:`to_parquet` was given."""
     frame: pd.DataFrame = pq.read_table(io.BytesIO(data)).to_pandas()
     return frame
 
 
 def load_part(path: Path, decode: Callable[[bytes], Any]) -> Any:  # noqa: ANN401 (decode decides)
+    """Return the decoded content of a file.
+
+    Raises
+    ------
+    ReferenceFileError
+        If it cannot be read or decoded; the message names the file.
+    """
     from safetensors import SafetensorError
 
     try:

@@ -117,25 +117,26 @@ def write(
     """
     target = Path(path)
     check_meta(meta)
-    replacing = _is_replaced(target, overwrite=overwrite)
-    parent, prefix = (target, ".") if replacing else (target.parent, f".{target.name}.")
-    with reporting(target), staging(parent, f"{prefix}saving.") as stage:
-        files = {
-            "encoder": put(stage, "encoder.{}.safetensors", to_safetensors(arrays)),
-            "genes": put(stage, "genes.{}.parquet", to_parquet("genes", genes)),
-            "anchors": put(stage, "anchors.{}.parquet", to_parquet("anchors", anchors)),
-        }
-        saved, parts = put_cells(stage, cells)
-        entry = CellsEntry(path=saved.folder.name, version=saved.version, rows=saved.n_rows)
-        manifest = Manifest(meta=dict(meta), files=files | parts, cells=entry)
-        (stage / MANIFEST).write_bytes(dump_manifest(manifest))
-        sync(stage / MANIFEST)
-        sync(stage)
-        if replacing:
-            move_in(stage, target)
-        else:
-            stage.rename(target)
-            sync(target.parent)
+    with reporting(target):
+        replacing = _is_replaced(target, overwrite=overwrite)
+        parent, prefix = (target, ".") if replacing else (target.parent, f".{target.name}.")
+        with staging(parent, f"{prefix}saving.") as stage:
+            files = {
+                "encoder": put(stage, "encoder.{}.safetensors", to_safetensors(arrays)),
+                "genes": put(stage, "genes.{}.parquet", to_parquet("genes", genes)),
+                "anchors": put(stage, "anchors.{}.parquet", to_parquet("anchors", anchors)),
+            }
+            saved, parts = put_cells(stage, cells)
+            entry = CellsEntry(path=saved.folder.name, version=saved.version, rows=saved.n_rows)
+            manifest = Manifest(meta=dict(meta), files=files | parts, cells=entry)
+            (stage / MANIFEST).write_bytes(dump_manifest(manifest))
+            sync(stage / MANIFEST)
+            sync(stage)
+            if replacing:
+                move_in(stage, target)
+            else:
+                stage.rename(target)
+                sync(target.parent)
     return replace(saved, folder=target / saved.folder.name)
 
 

@@ -1,0 +1,48 @@
+"""Short binary hash codes for single-cell atlases: annotate, search and cluster cells.
+
+The public names are resolved on first use, so that ``import atlash`` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from atlash import errors, pl, tl
+    from atlash.config import AnnotateConfig, BuildConfig, TrainConfig
+    from atlash.reference import Reference
+
+__all__ = [
+    "AnnotateConfig",
+    "BuildConfig",
+    "Reference",
+    "TrainConfig",
+    "__version__",
+    "errors",
+    "pl",
+    "tl",
+]
+
+_HOME = {
+    "AnnotateConfig": "atlash.config",
+    "BuildConfig": "atlash.config",
+    "Reference": "atlash.reference",
+    "TrainConfig": "atlash.config",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401
+    if name == "__version__":
+        return version("atlash")
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    if name in {"errors", "pl", "tl"}:
+        return import_module(f"atlash.{name}")
+    msg = f"module 'atlash' has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return __all__

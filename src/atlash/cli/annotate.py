@@ -1,0 +1,63 @@
+"""``atlash annotate``: label the cells of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atlash.cli import options
+from atlash.cli.messages import warnings_as_notes
+from atlash.cli.options import ScaleOption
+from atlash.cli.tables import print_annotation, print_json
+
+
+def annotate(
+    query: Annotated[Path, typer.Argument(help="Cells to label (.h5ad or .zarr).")],
+    *,
+    reference: options.ReferencePath,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Labelled copy to write, of the query's format.")
+    ],
+    layer: options.Layer = None,
+    gene_column: options.GeneColumn = None,
+    scale: options.Scale = ScaleOption.auto,
+    force: Annotated[
+        bool, typer.Option("--force", help="Give every cell the label of its nearest type.")
+    ] = False,
+    min_confidence: Annotated[
+        float, typer.Option(min=0, max=1, help="Least confidence of an assigned cell.")
+    ] = 0.5,
+    vote: Annotated[
+        str | None,
+        typer.Option(help="Column of obs with clusters, or 'code': groups take one label."),
+    ] = None,
+    key_added: Annotated[str, typer.Option(help="Prefix of what is written.")] = "atlash",
+    threads: options.Threads = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Label the cells of QUERY from a saved reference; the query itself is left as it is."""
+    from atlash.config import AnnotateConfig
+    from atlash.data.write import check_copy, write_annotated_copy
+    from atlash.keys import AnnotationKeys
+    from atlash.reference import Reference
+    from atlash.tl.annotate import Request, annotate_cells
+
+    check_copy(query, output)
+    config = AnnotateConfig(
+        min_confidence=min_confidence,
+        vote=vote,
+        scale=scale.value,
+        n_threads=threads,
+        progress=not quiet,
+    )
+    request = Request(layer, gene_column, force, AnnotationKeys(key_added), config)
+    with warnings_as_notes():
+        result = annotate_cells(query, Reference.load(reference), request)
+        write_annotated_copy(query, output, obs=result.obs, obsm=result.obsm, uns=result.uns)
+    if as_json:
+        print_json(result.summary | {"output": str(output)})
+    else:
+        print_annotation(result.summary, output)

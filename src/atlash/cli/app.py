@@ -1,0 +1,59 @@
+"""The ``atlash`` command: its parts, and how errors leave it.
+
+Exit codes: 0 done; 1 the input, reference or output is at fault, with a message that says
+what to do; 2 the command line itself is wrong; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from atlash.cli.annotate import annotate
+from atlash.cli.build import build
+from atlash.cli.demo import demo
+from atlash.cli.info import info
+from atlash.cli.messages import report
+from atlash.errors import AtlashError
+
+app = typer.Typer(
+    name="atlash",
+    help="Short binary hash codes for single-cell atlases: build a reference, annotate cells.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+for command in (build, annotate, info, demo):
+    app.command()(command)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"atlash {version('atlash')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Short binary hash codes for single-cell atlases: build a reference, annotate cells."""
+
+
+def main() -> None:
+    """Run the command and turn atlash's own errors into messages."""
+    try:
+        app()
+    except AtlashError as error:
+        report(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted; nothing was written.", err=True)
+        sys.exit(130)

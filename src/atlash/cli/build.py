@@ -1,0 +1,64 @@
+"""``atlash build``: learn a reference and save it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atlash.cli import options
+from atlash.cli.messages import warnings_as_notes
+from atlash.cli.options import ScaleOption
+from atlash.cli.tables import print_json, print_reference
+
+
+def build(
+    cells: Annotated[list[Path], typer.Argument(help="Labelled cells (.h5ad or .zarr).")],
+    *,
+    labels_key: Annotated[str, typer.Option(help="Column of obs with the cell types.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to save to.")],
+    batch_key: Annotated[
+        str | None, typer.Option(help="Column of obs with the batch, donor or study.")
+    ] = None,
+    layer: options.Layer = None,
+    gene_column: options.GeneColumn = None,
+    scale: options.Scale = ScaleOption.auto,
+    bits: Annotated[
+        int | None, typer.Option(help="Code length, a multiple of 8; by the types by default.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where to learn: auto, cpu, cuda, ...")] = "auto",
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    threads: options.Threads = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace a reference that is there.")] = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Learn a reference from labelled CELLS and save it as a folder."""
+    from atlash.config import BuildConfig, TrainConfig
+    from atlash.reference import Reference
+    from atlash.reference.store import check_target
+
+    check_target(output, overwrite=overwrite)
+    config = BuildConfig(
+        train=TrainConfig(n_bits=bits),
+        scale=scale.value,
+        n_threads=threads,
+        progress=not quiet,
+    )
+    with warnings_as_notes():
+        reference = Reference.build(
+            [*cells] if len(cells) > 1 else cells[0],
+            labels_key,
+            batch_key,
+            layer=layer,
+            gene_column=gene_column,
+            config=config,
+            device=device,
+            random_state=seed,
+        )
+        reference.save(output, overwrite=overwrite)
+    if as_json:
+        print_json(reference.info())
+    else:
+        print_reference(reference.info(), output)

@@ -1,0 +1,103 @@
+"""Tables that a person can read, and JSON for machines."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from atlash.tl.scores import Scores
+
+MAX_TYPES = 40
+"""Types shown; the rest are counted."""
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """Print JSON, and nothing else, on standard output."""
+    Console(soft_wrap=True, highlight=False).print(
+        json.dumps(content, indent=1), markup=False, emoji=False
+    )
+
+
+def print_reference(info: Mapping[str, Any], path: Path) -> None:
+    """Print what a reference holds."""
+    console = Console()
+    anchors, learned = info["learned"]["anchors"], info["learned"]
+    facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    facts.add_row("Reference", str(path))
+    left_out = f"{info['n_unlabelled']:,} without a label left out"
+    facts.add_row("Cells", f"{info['n_cells']:,} ({left_out})")
+    facts.add_row("Genes", f"{info['n_genes_used']:,} used of {info['n_genes']:,}, named by "
+                           f"{info['genes_named_by']}, for example {info['example_gene']}")  # fmt: skip
+    facts.add_row(
+        "Codes", f"{info['n_bits']} bits; anchors at least {anchors['min_distance']} apart"
+    )
+    facts.add_row("Held out", f"{learned['held_out_accuracy']:.1%} of cells labelled right")
+    facts.add_row("Fingerprint", info["fingerprint"][:16])
+    facts.add_row(
+        "Made",
+        f"{info['created']} by atlash {info['atlash_version']}, seed {info['random_state']}",
+    )
+    console.print(facts)
+    types = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    types.add_column("Type", overflow="fold")
+    types.add_column("Cells", justify="right")
+    ordered = sorted(info["types"].items(), key=lambda item: -item[1])
+    for name, count in ordered[:MAX_TYPES]:
+        types.add_row(name, f"{count:,}")
+    if len(ordered) > MAX_TYPES:
+        types.add_row(f"and {len(ordered) - MAX_TYPES} more", "")
+    console.print(types)
+
+
+def print_annotation(summary: Mapping[str, Any], output: Path) -> None:
+    """Print what was found in a query."""
+    console = Console()
+    found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    found.add_column("Label", overflow="fold")
+    for name in ("Cells", "Share", "Median confidence"):
+        found.add_column(name, justify="right")
+    for row in summary["labels"][:MAX_TYPES]:
+        counts = f"{row['cells']:,}", f"{row['share']:.1%}"
+        found.add_row(row["label"], *counts, f"{row['median_confidence']:.2f}")
+    if len(summary["labels"]) > MAX_TYPES:
+        found.add_row(f"and {len(summary['labels']) - MAX_TYPES} more", "", "", "")
+    console.print(found)
+    reasons = ", ".join(f"{n:,} {reason}" for reason, n in summary["unassigned"].items() if n)
+    total = sum(summary["unassigned"].values())
+    console.print(
+        f"Unassigned: {total:,} of {summary['cells']:,} cells"
+        + (f" ({reasons})" if reasons else "")
+    )
+    genes = summary["genes"]
+    console.print(
+        f"Genes: {genes['shared']:,} of the reference's {genes['reference']:,} measured, "
+        f"{genes['weight_shared']:.0%} of the encoder's weight; values read as {summary['scale']}"
+    )
+    console.print(f"Time: {summary['seconds']:.1f} s ({summary['cells_per_second']:,.0f} cells/s)")
+    console.print(f"Written: {output}", soft_wrap=True)
+
+
+def print_scores(scores: Scores) -> None:
+    """Print precision, recall and F1 of each type, and what they come to."""
+    console = Console()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Type", overflow="fold")
+    for name in ("Cells", "Precision", "Recall", "F1"):
+        table.add_column(name, justify="right")
+    for name, row in scores.per_type.iterrows():
+        values = (f"{row[key]:.3f}" for key in ("precision", "recall", "f1"))
+        table.add_row(str(name), f"{int(row['cells']):,}", *values)
+    console.print(table)
+    console.print(
+        f"Accuracy {scores.accuracy:.3f}   macro-F1 {scores.macro_f1:.3f}   "
+        f"unassigned {scores.n_unassigned:,} of {scores.n_cells:,} "
+        f"(right among the assigned: {scores.accuracy_assigned:.3f})"
+    )

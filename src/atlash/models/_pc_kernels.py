@@ -1,0 +1,95 @@
+"""The compiled part of the label-free space; imported on first use.
+
+One cell at a time, in a fixed order of additions: no answer depends on the cells beside.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Whitened = tuple[Floats, Floats]
+TINY = 1e-3
+
+
+@numba.njit(cache=True, nogil=True)
+def project(  # noqa: PLR0917
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    data: Floats,
+    scaling: tuple[Floats, Floats, Floats, np.float32],
+    axes: Floats,
+    start: Floats,
+    places: Floats,
+    energy: NDArray[np.float64],
+) -> None:
+    """Write each cell's place on the axes, and its squared standardised expression."""
+    mean, inverse_scale, silent, upper = scaling
+    silent_energy = 0.0
+    for f in range(silent.shape[0]):
+        silent_energy += silent[f] * silent[f]
+    for row in range(places.shape[0]):
+        place = places[row]
+        place[:] = start
+        total = silent_energy
+        for k in range(indptr[row], indptr[row + 1]):
+            f = indices[k]
+            value = min((data[k] - mean[f]) * inverse_scale[f], upper)
+            total += value * value - silent[f] * silent[f]
+            step = value - silent[f]
+            axis = axes[f]
+            for j in range(place.shape[0]):
+                place[j] += step * axis[j]
+        energy[row] = total
+
+
+@numba.njit(cache=True, nogil=True)
+def _nearest(place: Floats, whitening: Floats, centres: Floats, white: Floats) -> float:
+    """Return the least squared distance to a centre after whitening."""
+    n = whitening.shape[0]
+    white[:n] = 0
+    for i in range(n):
+        value, row = place[i], whitening[i]
+        for j in range(n):
+            white[j] += value * row[j]
+    best = math.inf
+    for kind in range(centres.shape[0]):
+        distance = 0.0
+        for j in range(n):
+            distance += (white[j] - centres[kind, j]) ** 2
+        best = min(best, distance)
+    return best
+
+
+@numba.njit(cache=True, nogil=True)
+def measure(  # noqa: PLR0917
+    places: Floats,
+    energy: NDArray[np.float64],
+    near: Whitened,
+    middle: Whitened,
+    far: Whitened,
+    overall: Whitened,
+    head: Whitened,
+    out: NDArray[np.float64],
+) -> None:
+    """Write the five sub-scores of each cell; see `PCSpace.subscores`."""
+    white = np.empty(places.shape[1], dtype=np.float32)
+    logits = np.empty(head[0].shape[1], dtype=np.float32)
+    for row in range(places.shape[0]):
+        place = places[row]
+        within = _nearest(place, middle[0], middle[1], white)
+        out[row, 0] = within - _nearest(place, overall[0], overall[1], white)
+        out[row, 1] = math.log(_nearest(place, near[0], near[1], white) + TINY)
+        out[row, 2] = math.log(_nearest(place, far[0], far[1], white) + TINY)
+        logits[:] = head[1]
+        inside = 0.0
+        for i in range(place.shape[0]):
+            inside += place[i] * place[i]
+            for kind in range(logits.shape[0]):
+                logits[kind] += place[i] * head[0][i, kind]
+        out[row, 3] = -logits.max()
+        out[row, 4] = math.log(max(energy[row] - inside, 0.0) + TINY)

@@ -1,0 +1,162 @@
+"""Known types in a label-free space: principal components of standardised expression.
+
+A network trained to tell known types apart folds a new type onto one of them. Principal
+components keep what is new, so the distances here are evidence that the classifier lacks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from atlash.data.select import mean_and_variance
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
+    from numpy.typing import NDArray
+
+N_AXES = 100
+N_NEAR, N_MIDDLE = 20, 50
+"""Axes used for the coarse and for the relative distance."""
+SHRINKAGE = 0.05
+UPPER = 10.0
+N_SUBSCORES = 5
+HEAD_STRENGTH = 0.1
+
+
+@dataclass(frozen=True)
+class PCSpace:
+    """Axes, and the known types' places and spread along them.
+
+    Attributes
+    ----------
+    mean, inverse_scale
+        Of each feature in training ``(n_features,)``, float32.
+    axes
+        Principal axes ``(n_features, n_axes)``, float32.
+    near, middle, far
+        Within-type whitening of the first 20, first 50 and all axes, square, float32.
+    near_centres, middle_centres, far_centres
+        Whitened means of the types ``(n_types, n)``, float32.
+    overall
+        Whitening of the first 50 axes over all cells, float32.
+    overall_centre
+        Whitened mean of all cells, float32.
+    head, head_bias
+        Linear classifier on the axes ``(n_axes, n_types)``, ``(n_types,)``, float32.
+    """
+
+    mean: NDArray[np.float32]
+    inverse_scale: NDArray[np.float32]
+    axes: NDArray[np.float32]
+    near: NDArray[np.float32]
+    near_centres: NDArray[np.float32]
+    middle: NDArray[np.float32]
+    middle_centres: NDArray[np.float32]
+    far: NDArray[np.float32]
+    far_centres: NDArray[np.float32]
+    overall: NDArray[np.float32]
+    overall_centre: NDArray[np.float32]
+    head: NDArray[np.float32]
+    head_bias: NDArray[np.float32]
+
+    def subscores(
+        self, X: sp.csr_array, measured: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float64]:
+        """Return five ways in which cells are unlike the known types, each cell on its own.
+
+        Parameters
+        ----------
+        X
+            Normalised expression of the features ``(n, n_features)``, CSR float32.
+        measured
+            Features that the data hold; ``None`` for all. The others are taken as typical.
+
+        Returns
+        -------
+        ``(n, 5)`` float64, higher is stranger: squared Mahalanobis distance to the nearest
+        type less that to all cells (50 axes; relative Mahalanobis distance, Ren et al. 2021),
+        logarithm of the distance to the nearest type (20 and 100 axes), the negative
+        greatest logit of the linear classifier, and the logarithm of the squared expression
+        that lies outside the axes.
+        """
+        from atlash.models._pc_kernels import measure, project  # numba: imported when needed
+
+        if measured is None:
+            measured = np.ones(len(self.mean), dtype=bool)
+        silent = np.where(measured, -self.mean * self.inverse_scale, 0).astype(np.float32)
+        places = np.empty((X.shape[0], self.axes.shape[1]), dtype=np.float32)
+        energy = np.empty(X.shape[0], dtype=np.float64)
+        start = (silent.astype(np.float64) @ self.axes).astype(np.float32)
+        cells = (X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data)
+        scaling = (self.mean, self.inverse_scale, silent, np.float32(UPPER))
+        project(*cells, scaling, self.axes, start, places, energy)
+        out = np.empty((X.shape[0], N_SUBSCORES))
+        near, middle = (self.near, self.near_centres), (self.middle, self.middle_centres)
+        far, overall = (self.far, self.far_centres), (self.overall, self.overall_centre[None])
+        head = (self.head, self.head_bias)
+        measure(places, energy, near, middle, far, overall, head, out)
+        return out
+
+
+def fit_pc_space(X: sp.csr_array, labels: NDArray[np.int64], *, random_state: int) -> PCSpace:
+    """Fit axes, whitening and the linear classifier.
+
+    Parameters
+    ----------
+    X
+        Normalised expression ``(n, n_features)``, CSR, of at least two types.
+    labels
+        Type of each cell ``(n,)``; only types that occur are represented.
+    random_state
+        Seed of the randomised SVD.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.utils.extmath import randomized_svd
+
+    mean, variance = mean_and_variance(X)
+    scale = np.sqrt(variance)
+    inverse = np.divide(1, scale + 1e-3, out=np.zeros_like(scale), where=scale > 0)
+    standard = np.clip((X.toarray() - mean) * inverse, None, UPPER).astype(np.float32)
+    n_axes = min(N_AXES, min(standard.shape) - 1)
+    _, _, rows = randomized_svd(standard, n_axes, n_iter=2, random_state=random_state)
+    axes = np.ascontiguousarray(rows.T, dtype=np.float32)
+    places = (standard @ axes).astype(np.float64)
+
+    _, kind = np.unique(labels, return_inverse=True)
+    centres = np.stack([places[kind == k].mean(axis=0) for k in range(kind.max() + 1)])
+    within = places - centres[kind]
+    near = _whitening(within[:, :N_NEAR])
+    middle = _whitening(within[:, :N_MIDDLE])
+    far = _whitening(within)
+    centre = places[:, :N_MIDDLE].mean(axis=0)
+    overall = _whitening(places[:, :N_MIDDLE] - centre)
+
+    spread = places.std(axis=0) + 1e-6
+    classifier = LogisticRegression(C=HEAD_STRENGTH, max_iter=100)
+    head, bias = _linear_head(classifier.fit(places / spread, kind))
+    parts = (
+        mean, inverse, axes, near, centres[:, :N_NEAR] @ near, middle,
+        centres[:, :N_MIDDLE] @ middle, far, centres @ far, overall, centre @ overall,
+        head / spread[:, None], bias,
+    )  # fmt: skip
+    return PCSpace(*(np.ascontiguousarray(part, dtype=np.float32) for part in parts))
+
+
+def _whitening(residuals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return ``L`` with ``L L^T`` the inverse of the shrunken covariance."""
+    covariance = residuals.T @ residuals / len(residuals)
+    n = len(covariance)
+    shrunk = (1 - SHRINKAGE) * covariance
+    shrunk += (SHRINKAGE * np.trace(covariance) / n + 1e-8) * np.eye(n)
+    return np.asarray(np.linalg.cholesky(np.linalg.inv(shrunk)))
+
+
+def _linear_head(classifier: object) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return one column of coefficients a type, also where there are two types."""
+    coefficients, bias = classifier.coef_.T, classifier.intercept_  # type: ignore[attr-defined]
+    if coefficients.shape[1] > 1:
+        return coefficients, bias
+    return np.hstack([-coefficients, coefficients]) / 2, np.concatenate([-bias, bias]) / 2

@@ -1,0 +1,166 @@
+"""From labelled cells to the parts of a reference."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from atlash.config import BuildConfig, InputConfig
+from atlash.data.source import open_sources
+from atlash.errors import InputError
+from atlash.models.encode import bind_source, encode_source
+from atlash.models.learn import LearnOptions, LearnReport, learn
+from atlash.progress import n_threads_or_all, track
+from atlash.reference.columns import cells_table
+from atlash.reference.gather import gather
+from atlash.reference.labels import read_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from atlash.data.source import Cells, CellSource
+    from atlash.models.annotator import Annotator
+    from atlash.reference.gather import Gathered
+    from atlash.reference.labels import Labels
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What :meth:`atlash.Reference.build` was asked, without the cells."""
+
+    labels_key: str
+    batch_key: str | None
+    layer: str | None
+    gene_column: str | None
+    device: str
+    random_state: int
+    config: BuildConfig
+
+
+def build_parts(
+    cells: Cells | Sequence[Cells], request: BuildRequest
+) -> tuple[Annotator, pa.Table, dict[str, Any]]:
+    """Learn an annotator, encode all labelled cells, and write down how it was done."""
+    config = request.config
+    check_build_config(config)
+    sources = open_sources(cells, request.layer)
+    labels = read_labels(
+        sources,
+        request.labels_key,
+        request.batch_key,
+        max_unlabelled=config.max_unlabelled,
+    )
+    options = InputConfig(gene_column=request.gene_column, scale=config.scale)
+    gathered = gather(
+        sources,
+        labels,
+        options,
+        max_cells=config.train.max_cells,
+        random_state=request.random_state,
+    )
+    n_threads = n_threads_or_all(config.n_threads)
+    annotator, report = learn(
+        gathered.cells,
+        gathered.genes,
+        labels.types,
+        config=config.train,
+        options=LearnOptions(
+            request.device, request.random_state, n_threads, progress=config.progress
+        ),
+    )
+    codes = _encode_all(sources, annotator, options, config, n_threads)
+    table = _table(sources, labels, codes)
+    return annotator, table, _meta(sources, labels, gathered, report, request)
+
+
+def check_build_config(config: BuildConfig) -> None:
+    """Raise :class:`InputError` if an option is out of its range."""
+    train = config.train
+    if train.n_bits is not None and (train.n_bits < 8 or train.n_bits % 8):
+        msg = f"Codes of {train.n_bits} bits are not possible: give a multiple of 8, such as 64."
+        raise InputError(msg)
+    least_one = ("n_features", "n_members", "n_hidden", "n_hidden_2", "n_steps", "batch_size")
+    for name in (*least_one, "max_cells"):
+        if getattr(train, name) < 1:
+            msg = f"`{name}` is {getattr(train, name)}, but must be at least 1."
+            raise InputError(msg)
+    if train.n_folds < 2:
+        msg = f"`n_folds` is {train.n_folds}; calibration needs at least 2."
+        raise InputError(msg)
+    if not 0 <= config.max_unlabelled <= 1:
+        msg = f"`max_unlabelled` is {config.max_unlabelled}, but must be from 0 to 1."
+        raise InputError(msg)
+
+
+def _encode_all(
+    sources: Sequence[CellSource],
+    annotator: Annotator,
+    options: InputConfig,
+    config: BuildConfig,
+    n_threads: int,
+) -> NDArray[np.uint8]:
+    parts = []
+    total = sum(source.n_cells for source in sources)
+    with track("Encoding", total, show=config.progress) as advance:
+        for source in sources:
+            bound = bind_source(source, annotator, options)
+            for rows, codes in encode_source(
+                bound, annotator, size=config.chunk_size, n_threads=n_threads
+            ):
+                parts.append(codes)
+                advance(rows.stop - rows.start)
+    return np.concatenate(parts)
+
+
+def _table(sources: Sequence[CellSource], labels: Labels, codes: NDArray[np.uint8]) -> pa.Table:
+    """Return the labelled cells; unlabelled ones are not part of the reference."""
+    kept = np.flatnonzero(labels.codes >= 0)
+    obs = pd.concat([source.obs for source in sources]).iloc[kept]
+    names = pd.Categorical.from_codes(labels.codes[kept], categories=labels.types)
+    return cells_table(obs.index, codes[kept], names, obs=obs)
+
+
+def _meta(
+    sources: Sequence[CellSource],
+    labels: Labels,
+    gathered: Gathered,
+    report: LearnReport,
+    request: BuildRequest,
+) -> dict[str, Any]:
+    """Return how the reference was made, as plain JSON."""
+    counts = np.bincount(labels.codes[labels.codes >= 0])
+    training = asdict(request.config.train)
+    return {
+        "atlash_version": version("atlash"),
+        "torch_version": version("torch"),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "labels_key": request.labels_key,
+        "batch_key": request.batch_key,
+        "layer": request.layer,
+        "gene_column": request.gene_column,
+        "random_state": request.random_state,
+        "training": training,
+        "sources": [
+            {"name": source.name, "n_cells": source.n_cells, "scale": scale.name,
+             "scale_evidence": scale.evidence}
+            for source, scale in zip(sources, gathered.scales, strict=True)
+        ],
+        "n_cells": int(counts.sum()),
+        "n_unlabelled": labels.n_unlabelled,
+        "n_trained_on": len(gathered.cells),
+        "types": {name: int(n) for name, n in zip(labels.types, counts, strict=True)},
+        "learned": {
+            "n_steps": report.n_steps,
+            "interrupted": report.interrupted,
+            "held_out_accuracy": report.held_out_accuracy,
+            "anchors": asdict(report.anchors),
+        },
+    }  # fmt: skip

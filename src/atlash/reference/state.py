@@ -1,0 +1,96 @@
+"""An annotator as arrays, tables and plain facts, and back."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from atlash.codes.pack import pack, unpack
+from atlash.data.genes import GeneTable
+from atlash.data.normalize import Recipe
+from atlash.errors import ReferenceFileError
+from atlash.models.annotator import Annotator
+from atlash.models.calibration import Calibration
+from atlash.models.novelty import Novelty, Scorer
+from atlash.models.pc_space import PCSpace
+from atlash.nn.weights import EncoderWeights
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+Arrays = dict[str, "NDArray[Any]"]
+Part = TypeVar("Part", EncoderWeights, Calibration, PCSpace, Scorer)
+
+
+def annotator_arrays(annotator: Annotator) -> Arrays:
+    """Return all numbers of an annotator by name: ``encoder.first``, ``space.axes``, ..."""
+    parts = {
+        "encoder": annotator.weights,
+        "calibration": annotator.calibration,
+        "space": annotator.novelty.space,
+        "scorer": annotator.novelty.scorer,
+    }
+    return {
+        f"{name}.{field.name}": np.ascontiguousarray(getattr(part, field.name))
+        for name, part in parts.items()
+        for field in fields(part)
+    }
+
+
+def gene_frame(annotator: Annotator) -> pd.DataFrame:
+    """Return one row a gene: its names, share of counts, feature (-1: none) and weight."""
+    recipe = annotator.recipe
+    return recipe.genes.to_frame().assign(
+        fraction=recipe.fraction,
+        feature=recipe.feature_of_gene,
+        weight=annotator.gene_weight(),
+    )
+
+
+def anchor_frame(annotator: Annotator, n_cells: NDArray[np.int64]) -> pd.DataFrame:
+    """Return one row a type: its name, the packed bits of its anchor, and its cells."""
+    bits = [row.tobytes() for row in pack(annotator.anchors > 0)]
+    return pd.DataFrame({"label": annotator.types, "bits": bits, "n_cells": n_cells})
+
+
+def restore_annotator(
+    arrays: Mapping[str, NDArray[Any]], genes: pd.DataFrame, anchors: pd.DataFrame, target: float
+) -> Annotator:
+    """Rebuild an annotator from what was stored.
+
+    Raises
+    ------
+    ReferenceFileError
+        If parts are missing or do not fit together.
+    """
+    try:
+        weights = _part(EncoderWeights, "encoder", arrays)
+        feature = genes["feature"].to_numpy(np.int32)
+        features = np.full(weights.n_features, -1, dtype=np.int32)
+        features[feature[feature >= 0]] = np.flatnonzero(feature >= 0)
+        packed = np.stack([np.frombuffer(b, dtype=np.uint8) for b in anchors["bits"]])
+        return Annotator(
+            recipe=Recipe(
+                GeneTable.from_frame(genes), genes["fraction"].to_numpy(), features, target
+            ),
+            weights=weights,
+            anchors=np.where(unpack(packed), 1, -1).astype(np.int8),
+            types=[str(label) for label in anchors["label"]],
+            calibration=_part(Calibration, "calibration", arrays),
+            novelty=Novelty(_part(PCSpace, "space", arrays), _part(Scorer, "scorer", arrays)),
+        )
+    except (KeyError, IndexError, ValueError, TypeError) as error:
+        msg = (
+            f"The files of the reference do not fit together ({type(error).__name__}: {error}). "
+            "They were changed after it was saved, or saved by another version: save it anew."
+        )
+        raise ReferenceFileError(msg) from error
+
+
+def _part(kind: type[Part], name: str, arrays: Mapping[str, NDArray[Any]]) -> Part:
+    return kind(**{field.name: arrays[f"{name}.{field.name}"] for field in fields(kind)})

@@ -1,0 +1,5 @@
+"""One verb a file: AnnData in and out."""
+
+from atlash.tl.annotate import annotate
+
+__all__ = ["annotate"]

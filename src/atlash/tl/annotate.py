@@ -1,0 +1,308 @@
+"""Label cells from a reference."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from atlash.config import AnnotateConfig, InputConfig
+from atlash.data.source import open_source
+from atlash.errors import InputError, KeyNotFoundError
+from atlash.keys import ASSIGNED, DEFAULT_PREFIX, REASONS, UNASSIGNED, AnnotationKeys
+from atlash.models.annotator import Prediction
+from atlash.models.decide import Limits, reasons
+from atlash.models.encode import bind_source, predict_chunks
+from atlash.models.transductive import matched_to_query, vote_by_group
+from atlash.progress import n_threads_or_all, track
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+    from numpy.typing import NDArray
+
+    from atlash.data.normalize import BoundSource
+    from atlash.data.source import Cells
+    from atlash.models.annotator import Annotator
+    from atlash.reference import Reference
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What annotating gives: new columns and entries of an AnnData.
+
+    Attributes
+    ----------
+    obs
+        One row a cell, in the query's order.
+    obsm
+        Codes and conformal sets.
+    uns
+        Provenance.
+    summary
+        What was found, as plain JSON: labels, reasons, genes, speed.
+    """
+
+    obs: pd.DataFrame
+    obsm: dict[str, Any]
+    uns: dict[str, Any]
+    summary: dict[str, Any]
+
+
+def annotate(
+    adata: AnnData,
+    reference: Reference,
+    *,
+    layer: str | None = None,
+    gene_column: str | None = None,
+    force: bool = False,
+    key_added: str = DEFAULT_PREFIX,
+    config: AnnotateConfig | None = None,
+    copy: bool = False,
+) -> AnnData | None:
+    """Label each cell with the type of the most similar anchor.
+
+    A cell's answer depends on that cell and the reference alone, never on the cells beside it
+    (``config.vote`` and ``config.match_query`` change that, on request). Labels that the
+    query may already have are neither needed nor touched.
+
+    Parameters
+    ----------
+    adata
+        Cells to label: counts, or normalised values on a linear or logarithmic scale.
+    reference
+        From :meth:`atlash.Reference.build` or :meth:`atlash.Reference.load`.
+    layer
+        Layer to read instead of ``X``; ``"raw"`` stands for ``adata.raw``.
+    gene_column
+        Column of ``var`` with the gene identifiers, instead of its index.
+    force
+        Give every cell the label of its nearest type; status and reason are written all the
+        same.
+    key_added
+        Prefix of the keys that are written.
+    config
+        Further options; ``None`` stands for ``AnnotateConfig()``.
+    copy
+        Return an annotated copy instead of writing to ``adata``.
+
+    Returns
+    -------
+    ``None``, or the copy. Written are, with ``atlash`` as the prefix:
+
+    ``obs["atlash_label"]`` : categorical
+        The type, or ``"unassigned"``.
+    ``obs["atlash_confidence"]`` : float32 in [0, 1]
+        Calibrated probability that ``atlash_nearest`` is right, were the cell of a known type.
+    ``obs["atlash_nearest"]``, ``obs["atlash_runner_up"]`` : categorical
+        The most and the second most similar type, of assigned and unassigned cells alike.
+    ``obs["atlash_margin"]`` : float32
+        Bits by which the nearest anchor is nearer than the runner-up's.
+    ``obs["atlash_novelty"]`` : float32, at least 0
+        How unlike all of the reference: ``-log10`` of the share of held-out reference cells
+        that look at least as novel, so 2 stands for one in a hundred.
+    ``obs["atlash_status"]``, ``obs["atlash_reason"]`` : categorical
+        ``"assigned"`` or ``"unassigned"``, and why: ``"out of reach"``, ``"between types"``,
+        ``"too few genes"``.
+    ``obsm["atlash_codes"]`` : uint8 ``(n_obs, n_bits / 8)``
+        Packed hash codes.
+    ``obsm["atlash_sets"]`` : bool ``(n_obs, n_types)``
+        Types that cannot be excluded at the 90 % level; columns as in ``uns["atlash"]["types"]``.
+    ``uns["atlash"]`` : dict
+        Types, versions, settings, fingerprint of the reference, how the input was read.
+
+    Raises
+    ------
+    InputError
+        If the cells cannot be used; the subclasses in :mod:`atlash.errors` say why. Nothing is
+        written then.
+    """
+    result = annotate_cells(
+        adata,
+        reference,
+        Request(layer, gene_column, force, AnnotationKeys(key_added), config or AnnotateConfig()),
+    )
+    target = adata.copy() if copy else adata
+    for column in result.obs:
+        target.obs[column] = result.obs[column].array
+    for key, value in result.obsm.items():
+        target.obsm[key] = value
+    target.uns.update(result.uns)
+    return target if copy else None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What :func:`annotate` was asked, without the AnnData to write to."""
+
+    layer: str | None = None
+    gene_column: str | None = None
+    force: bool = False
+    keys: AnnotationKeys = field(default_factory=AnnotationKeys)
+    config: AnnotateConfig = field(default_factory=AnnotateConfig)
+
+
+def annotate_cells(cells: Cells, reference: Reference, request: Request) -> Annotation:
+    """Annotate cells of any source and return what is to be written; see :func:`annotate`."""
+    config = request.config
+    check_config(config)
+    source = open_source(cells, request.layer)
+    started = time.perf_counter()
+    options = InputConfig(
+        gene_column=request.gene_column, scale=config.scale, min_shared=config.min_shared
+    )
+    n_threads = n_threads_or_all(config.n_threads)
+    annotator = reference.annotator
+    bound = bind_source(source, annotator, options)
+    groups = None if config.vote in (None, "code") else _group_column(source.obs, config.vote)
+    if config.match_query:
+        annotator = matched_to_query(annotator, bound, config.chunk_size)
+    prediction = _predict(bound, annotator, config, n_threads)
+    limits = Limits(config.min_confidence, -math.log10(config.max_lost), config.min_genes)
+    reason = reasons(prediction, limits)
+    nearest = prediction.nearest
+    if config.vote is not None:
+        by = prediction.codes if groups is None else groups
+        nearest = vote_by_group(prediction, by, assigned=reason == 0)
+    obs = _columns(prediction, nearest, reason, request, reference.annotator.types)
+    obs.index = source.obs.index
+    keys = request.keys
+    return Annotation(
+        obs=obs,
+        obsm={keys.codes: prediction.codes, keys.sets: prediction.sets},
+        uns={keys.provenance: _provenance(bound, reference, request)},
+        summary=_summary(obs, bound, keys, time.perf_counter() - started),
+    )
+
+
+def check_config(config: AnnotateConfig) -> None:
+    """Raise :class:`InputError` if an option is out of its range."""
+    ranges = {
+        "min_confidence": (0.0, 1.0),
+        "max_lost": (1e-6, 1.0),
+        "min_shared": (0.0, 1.0),
+        "min_genes": (0, math.inf),
+        "chunk_size": (1, math.inf),
+    }
+    for name, (least, most) in ranges.items():
+        value = getattr(config, name)
+        if not least <= value <= most:
+            msg = f"`{name}` is {value}, but must be from {least:g} to {most:g}."
+            raise InputError(msg)
+    if config.method not in ("asymmetric", "hamming"):
+        msg = f"There is no method {config.method!r}; use 'asymmetric' or 'hamming'."
+        raise InputError(msg)
+
+
+def _group_column(obs: pd.DataFrame, column: str) -> pd.Series[Any]:
+    if column in obs:
+        return obs[column]
+    near = difflib.get_close_matches(column, [str(c) for c in obs.columns], n=1, cutoff=0.3)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    msg = (
+        f"`vote` names the column {column!r}, which obs does not have.{hint} Use 'code' to vote "
+        "among cells of one code."
+    )
+    raise KeyNotFoundError(msg)
+
+
+def _predict(
+    bound: BoundSource, annotator: Annotator, config: AnnotateConfig, n_threads: int
+) -> Prediction:
+    parts = []
+    chunks = predict_chunks(
+        bound, annotator, config.method, size=config.chunk_size, n_threads=n_threads
+    )
+    with track("Annotating", bound.n_cells, show=config.progress) as advance:
+        for rows, part in chunks:
+            parts.append(part)
+            advance(rows.stop - rows.start)
+    return Prediction.concatenate(parts)
+
+
+def _columns(
+    prediction: Prediction,
+    nearest: NDArray[np.int64],
+    reason: NDArray[np.int8],
+    request: Request,
+    types: list[str],
+) -> pd.DataFrame:
+    """Return the columns of ``obs``, in the order in which they are read."""
+    keys = request.keys
+    assigned = reason == 0
+    label = np.where(assigned | request.force, nearest, len(types))
+    status = pd.Categorical.from_codes(
+        (~assigned).astype(np.int8), categories=[ASSIGNED, UNASSIGNED]
+    )
+    names = pd.Categorical.from_codes(label, categories=[*types, UNASSIGNED])
+    return pd.DataFrame(
+        {
+            keys.label: names.remove_unused_categories(),
+            keys.confidence: prediction.confidence,
+            keys.nearest: pd.Categorical.from_codes(nearest, categories=types),
+            keys.runner_up: pd.Categorical.from_codes(prediction.runner_up, categories=types),
+            keys.margin: prediction.margin,
+            keys.novelty: prediction.novelty,
+            keys.status: status,
+            keys.reason: pd.Categorical.from_codes(reason, categories=list(REASONS)),
+        }
+    )
+
+
+def _provenance(bound: BoundSource, reference: Reference, request: Request) -> dict[str, Any]:
+    """Return what was done, in types that ``.h5ad`` files take."""
+    match, config = bound.match, asdict(request.config)
+    config["vote"] = config["vote"] or ""
+    del config["progress"], config["n_threads"]
+    return {
+        "atlash_version": version("atlash"),
+        "reference_fingerprint": reference.fingerprint,
+        "settings": config | {"force": request.force, "layer": request.layer or ""},
+        "input": {
+            "source": bound.source.name,
+            "scale": bound.scale.name,
+            "scale_evidence": bound.scale.evidence,
+            "query_genes_named_by": match.naming[0],
+            "reference_genes_named_by": match.naming[1],
+            "n_genes_shared": match.n_shared,
+            "n_genes_reference": len(bound.recipe.genes),
+            "weight_shared": match.weight_shared,
+        },
+        "types": np.array(reference.types, dtype=object),
+        "transductive": bool(request.config.vote or request.config.match_query),
+    }
+
+
+def _summary(
+    obs: pd.DataFrame, bound: BoundSource, keys: AnnotationKeys, seconds: float
+) -> dict[str, Any]:
+    """Return what was found, most frequent label first."""
+    groups = obs.groupby(keys.label, observed=True)[keys.confidence]
+    found = groups.agg(["size", "median"]).sort_values("size", ascending=False, kind="stable")
+    reason = obs[keys.reason].value_counts()
+    return {
+        "cells": len(obs),
+        "labels": [
+            {
+                "label": str(name),
+                "cells": int(size),
+                "share": size / len(obs),
+                "median_confidence": round(float(median), 4),
+            }
+            for name, size, median in found.itertuples()
+        ],
+        "unassigned": {name: int(reason.get(name, 0)) for name in REASONS[1:]},
+        "genes": {
+            "shared": bound.match.n_shared,
+            "reference": len(bound.recipe.genes),
+            "weight_shared": bound.match.weight_shared,
+        },
+        "scale": bound.scale.name,
+        "seconds": seconds,
+        "cells_per_second": len(obs) / max(seconds, 1e-9),
+    }
