@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 import atlash
 from benchmarks.outcome import Outcome
@@ -56,9 +57,9 @@ class Labelled:
 
     def sets(self, truth: NDArray[np.str_]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """Whether each cell's set holds its true type, all of them known, and its size."""
-        sets = self.query.obsm["atlash_sets"]
-        members = sets.to_numpy(dtype=bool)
-        holds = members[np.arange(len(members)), sets.columns.get_indexer(truth)]
+        members = np.asarray(self.query.obsm["atlash_sets"], dtype=bool)
+        types = pd.Index(self.query.uns["atlash"]["types"])
+        holds = members[np.arange(len(members)), types.get_indexer(truth)]
         return holds, members.sum(axis=1)
 
 

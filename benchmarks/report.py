@@ -90,14 +90,13 @@ def _calibration(result: Result) -> list[str]:
     for row in zip(ours["n_cells"], ours["mean_confidence"], ours["share_right"], strict=True):
         lines.append(f"| {row[0]:,} | {row[1]:.3f} | {row[2]:.3f} |")
     sets = result["sets"]
-    lines += [
-        "",
-        (
-            f"Sets that promise to hold the true type for {sets['stated_coverage']:.0%} of cells hold "
-            f"it for {sets['coverage']:.1%} (from {min(sets['coverage_per_donor']):.1%} to "
-            f"{max(sets['coverage_per_donor']):.1%} by donor), with {sets['mean_size']:.2f} types each."
-        ),
-    ]
+    lowest, highest = min(sets["coverage_per_donor"]), max(sets["coverage_per_donor"])
+    sentence = (
+        f"Sets that promise to hold the true type of {sets['stated_coverage']:.0%} of cells hold "
+        f"it for {sets['coverage']:.1%} ({lowest:.1%} to {highest:.1%} by donor), with "
+        f"{sets['mean_size']:.2f} types each."
+    )
+    lines += ["", sentence]
     return lines
 
 

@@ -46,18 +46,23 @@ class TrainConfig:
         types).
     n_features
         Genes the encoder reads.
+    marker_share
+        Share of these genes that are markers of types in the training cells; the others are
+        the most variable ones.
     n_members
-        Networks averaged in code space.
+        Gene networks; their codes and that of the component network are averaged.
     n_hidden, n_hidden_2
-        Widths of each network's hidden layers.
+        Widths of each gene network's hidden layers.
+    n_components, n_component_hidden
+        Principal components, and the width of the network that reads them.
     dropout
         Share of hidden units dropped.
     n_steps
         Most optimiser steps; an inner split by batch may find that fewer are better.
     batch_size
         Cells a step.
-    learning_rate, weight_decay
-        Of AdamW with a one-cycle schedule.
+    learning_rate, component_learning_rate, weight_decay
+        Of AdamW with a one-cycle schedule; the component network has a rate of its own.
     anchor_weight, similarity_weight
         Weights of the anchor loss (a cross entropy a bit) and of the similarity loss (a cross
         entropy over types).
@@ -77,6 +82,9 @@ class TrainConfig:
         Least share of counts kept when thinning, in (0, 1].
     gene_dropout
         Mean share of genes left out of a training cell, in [0, 0.5).
+    gene_jitter, n_pseudo_batches
+        Standard deviation of the logarithm of the factor by which a pseudo-batch changes each
+        gene, and their number in a step; as batches differ.
     mixup
         Parameter of the Beta distribution that mixes pairs of cells; 0 mixes none.
     upper
@@ -89,16 +97,20 @@ class TrainConfig:
 
     n_bits: int | None = None
     n_features: int = 2000
-    n_members: int = 2
+    marker_share: float = 0.5
+    n_members: int = 1
     n_hidden: int = 256
     n_hidden_2: int = 128
+    n_components: int = 50
+    n_component_hidden: int = 128
     dropout: float = 0.3
     n_steps: int = 600
     batch_size: int = 128
     learning_rate: float = 1e-3
+    component_learning_rate: float = 5e-3
     weight_decay: float = 0.01
     anchor_weight: float = 1.0
-    similarity_weight: float = 0.0
+    similarity_weight: float = 1.0
     similarity_scale: float = 10.0
     quantisation: Literal["none", "squared", "cauchy"] = "squared"
     quantisation_weight: float = 1e-3
@@ -107,6 +119,8 @@ class TrainConfig:
     thin_probability: float = 0.8
     thin_least: float = 0.2
     gene_dropout: float = 0.25
+    gene_jitter: float = 0.3
+    n_pseudo_batches: int = 8
     mixup: float = 0.0
     upper: float = 10.0
     max_cells: int = 50_000

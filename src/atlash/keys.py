@@ -59,7 +59,7 @@ class AnnotationKeys:
 
     @property
     def novelty(self) -> str:
-        """``obs``: share of held-out reference cells that look less novel than this cell."""
+        """``obs``: ``-log10`` of the share of known cells that look at least as novel."""
         return f"{self.prefix}_novelty"
 
     @property
@@ -79,7 +79,7 @@ class AnnotationKeys:
 
     @property
     def sets(self) -> str:
-        """``obsm``: conformal sets, one boolean column a type."""
+        """``obsm``: conformal sets, one boolean column a type, in the order of ``uns``."""
         return f"{self.prefix}_sets"
 
     @property

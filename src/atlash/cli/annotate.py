@@ -56,7 +56,8 @@ def annotate(
     request = Request(layer, gene_column, force, AnnotationKeys(key_added), config)
     with warnings_as_notes():
         result = annotate_cells(query, Reference.load(reference), request)
-        write_annotated_copy(query, output, obs=result.obs, obsm=result.obsm, uns=result.uns)
+        columns = {str(name): result.obs[name] for name in result.obs}
+        write_annotated_copy(query, output, obs=columns, obsm=result.obsm, uns=result.uns)
     if as_json:
         print_json(result.summary | {"output": str(output)})
     else:

@@ -56,7 +56,9 @@ def demo(
     with atomic_path(out / "annotated.h5ad") as path:
         held_out.write_h5ad(path)
     with atomic_path(out / "confusion.png") as path:
-        confusion(held_out, LABELS_KEY).figure.savefig(path, dpi=150)
+        figure = confusion(held_out, LABELS_KEY).get_figure(root=True)
+        assert figure is not None  # the Axes were made a moment ago
+        figure.savefig(path, dpi=150)
     for name, what in (
         ("pbmc.atlash", "the reference"),
         ("annotated.h5ad", "the annotated cells"),

@@ -34,8 +34,8 @@ def print_reference(info: Mapping[str, Any], path: Path) -> None:
     facts.add_row("Reference", str(path))
     left_out = f"{info['n_unlabelled']:,} without a label left out"
     facts.add_row("Cells", f"{info['n_cells']:,} ({left_out})")
-    facts.add_row("Genes", f"{info['n_genes_used']:,} used of {info['n_genes']:,}, named by "
-                           f"{info['genes_named_by']}, for example {info['example_gene']}")  # fmt: skip
+    used = f"{info['n_genes_used']:,} used of {info['n_genes']:,}"
+    facts.add_row("Genes", f"{used}, named like {info['example_gene']} ({info['genes_named_by']})")
     facts.add_row(
         "Codes", f"{info['n_bits']} bits; anchors at least {anchors['min_distance']} apart"
     )
@@ -92,9 +92,9 @@ def print_scores(scores: Scores) -> None:
     table.add_column("Type", overflow="fold")
     for name in ("Cells", "Precision", "Recall", "F1"):
         table.add_column(name, justify="right")
-    for name, row in scores.per_type.iterrows():
+    for kind, row in scores.per_type.iterrows():
         values = (f"{row[key]:.3f}" for key in ("precision", "recall", "f1"))
-        table.add_row(str(name), f"{int(row['cells']):,}", *values)
+        table.add_row(str(kind), f"{int(row['cells']):,}", *values)
     console.print(table)
     console.print(
         f"Accuracy {scores.accuracy:.3f}   macro-F1 {scores.macro_f1:.3f}   "

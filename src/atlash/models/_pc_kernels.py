@@ -66,6 +66,18 @@ def _nearest(place: Floats, whitening: Floats, centres: Floats, white: Floats) -
 
 
 @numba.njit(cache=True, nogil=True)
+def _entropy(logits: Floats, greatest: float) -> float:
+    """Return the entropy of the softmax, in nats."""
+    total, weighted = 0.0, 0.0
+    for kind in range(logits.shape[0]):
+        shifted = logits[kind] - greatest
+        power = math.exp(shifted)
+        total += power
+        weighted += power * shifted
+    return math.log(total) - weighted / total
+
+
+@numba.njit(cache=True, nogil=True)
 def measure(  # noqa: PLR0917
     places: Floats,
     energy: NDArray[np.float64],
@@ -76,7 +88,7 @@ def measure(  # noqa: PLR0917
     head: Whitened,
     out: NDArray[np.float64],
 ) -> None:
-    """Write the five sub-scores of each cell; see `PCSpace.subscores`."""
+    """Write the seven sub-scores of each cell; see `PCSpace.subscores`."""
     white = np.empty(places.shape[1], dtype=np.float32)
     logits = np.empty(head[0].shape[1], dtype=np.float32)
     for row in range(places.shape[0]):
@@ -84,12 +96,15 @@ def measure(  # noqa: PLR0917
         within = _nearest(place, middle[0], middle[1], white)
         out[row, 0] = within - _nearest(place, overall[0], overall[1], white)
         out[row, 1] = math.log(_nearest(place, near[0], near[1], white) + TINY)
-        out[row, 2] = math.log(_nearest(place, far[0], far[1], white) + TINY)
+        out[row, 2] = math.log(within + TINY)
+        out[row, 3] = math.log(_nearest(place, far[0], far[1], white) + TINY)
         logits[:] = head[1]
         inside = 0.0
         for i in range(place.shape[0]):
             inside += place[i] * place[i]
             for kind in range(logits.shape[0]):
                 logits[kind] += place[i] * head[0][i, kind]
-        out[row, 3] = -logits.max()
         out[row, 4] = math.log(max(energy[row] - inside, 0.0) + TINY)
+        greatest = logits.max()
+        out[row, 5] = -greatest
+        out[row, 6] = _entropy(logits, greatest)

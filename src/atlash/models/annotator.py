@@ -104,7 +104,7 @@ class Annotator:
         """
         worth = np.zeros(len(self.recipe.genes))
         worth[self.recipe.features] = np.linalg.norm(self.weights.first, axis=1)
-        return worth / worth.sum()
+        return np.asarray(worth / worth.sum())
 
     def codes(self, X: sp.csr_array, measured: NDArray[np.bool_]) -> NDArray[np.uint8]:
         """Return packed codes ``(n, n_bits / 8)`` of normalised cells."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from atlash.models.held_out import HeldOutFold
 
 METHODS: tuple[Method, ...] = ("asymmetric", "hamming")
-COVERAGE = 0.9
+COVERAGE = 0.95
 """Share of cells of known types whose conformal set holds the true type."""
 STEEPNESS = (1.0, 200.0)
 """Least and greatest factor of similarities, which lie in [-1, 1]."""
@@ -44,7 +44,7 @@ class Calibration:
 
     def sets(self, probabilities: NDArray[np.float64], method: Method) -> NDArray[np.bool_]:
         """Return which types cannot be excluded ``(n, n_types)``; the likeliest never is."""
-        held = probabilities >= self.set_floor[METHODS.index(method)]
+        held: NDArray[np.bool_] = probabilities >= self.set_floor[METHODS.index(method)]
         held[np.arange(len(held)), probabilities.argmax(axis=1)] = True
         return held
 
@@ -86,7 +86,7 @@ def _steepness(held_out: list[HeldOutFold], method: Method) -> float:
         probability = softmax(np.exp(log_steepness) * similarities)[rows, labels]
         return -float(np.log(probability + 1e-12).mean())
 
-    bounds = np.log(STEEPNESS)
+    bounds = (np.log(STEEPNESS[0]), np.log(STEEPNESS[1]))
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
 
 

@@ -42,8 +42,7 @@ def reasons(prediction: Prediction, limits: Limits) -> NDArray[np.int8]:
     too_few = prediction.n_genes < limits.min_genes
     out = prediction.novelty > limits.max_novelty
     between = prediction.confidence < limits.min_confidence
-    names = np.array([TOO_FEW_GENES, OUT_OF_REACH, BETWEEN_TYPES])
-    index = np.array([REASONS.index(name) for name in names], dtype=np.int8)
-    return np.select([too_few, out, between], list(index), REASONS.index(NO_REASON)).astype(
-        np.int8
-    )
+    reason = np.full(len(too_few), REASONS.index(NO_REASON), dtype=np.int8)
+    for holds, name in ((between, BETWEEN_TYPES), (out, OUT_OF_REACH), (too_few, TOO_FEW_GENES)):
+        reason[holds] = REASONS.index(name)
+    return reason

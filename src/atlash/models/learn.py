@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from atlash.data.split import group_folds
 from atlash.models.annotator import Annotator
 from atlash.models.calibration import fit_calibration
 from atlash.models.held_out import HeldOutFold
-from atlash.models.novelty import KnownCells, Novelty, fit_novelty
+from atlash.models.novelty import KnownCells, fit_novelty
 from atlash.models.prepare import TARGET_SUM, freeze, normalised_features, training_cells
 from atlash.nn.device import resolve_device
 from atlash.nn.inference import encode
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 
 MAX_HELD_OUT = 4000
 """Most held-out cells of a fold that are looked at."""
+
+
+class InterruptedLearningWarning(UserWarning):
+    """The user cut learning short."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ class _Fold:
     frozen: Frozen
 
 
+@single_thread()
 def learn(
     cells: LabelledCounts,
     genes: GeneTable,
@@ -118,7 +124,7 @@ def learn(
 
     Returns
     -------
-    The annotator and a report. An interruption (Ctrl-C) keeps the encoders as they are.
+    The annotator and a report. An interruption (Ctrl-C) keeps what was learned so far.
 
     Raises
     ------
@@ -129,24 +135,30 @@ def learn(
     n_bits = config.n_bits or choose_n_bits(len(types))
     anchors, anchor_report = make_anchors(len(types), n_bits, random_state=seed)
     folds = _inner_folds(cells, config, seed)
-    with track("Learning", config.n_steps * (len(folds) + 1), show=options.progress) as advance:
+    total = config.n_steps * (len(folds) + 1)
+    with track("Learning", total, show=options.progress) as advance:
         trainer = _Trainer(anchors, options, advance)
         inner = trainer.run(folds, config)
-        n_steps = int(np.median([learned.n_steps for learned in inner]))
-        nothing = cells[np.empty(0, dtype=np.int64)]
-        whole = _Fold(cells, nothing, freeze(cells, config))
-        final = replace(config, n_steps=n_steps)
-        kept = trainer.run([whole], final)[0]
+        whole, kept = folds[0], inner[0]  # kept if the user cut learning short
+        if not trainer.stop.is_set():
+            n_steps = int(np.median([learned.n_steps for learned in inner]))
+            nothing = cells[np.empty(0, dtype=np.int64)]
+            whole = _Fold(cells, nothing, freeze(cells, config))
+            kept = trainer.run([whole], replace(config, n_steps=n_steps))[0]
     held_out = _held_out_folds(folds, inner)
+    known = KnownCells(normalised_features(cells, whole.frozen), cells.labels)
     annotator = Annotator(
         recipe=Recipe(genes, whole.frozen.fraction, whole.frozen.features, TARGET_SUM),
         weights=kept.weights,
         anchors=kept.anchors,
         types=types,
         calibration=fit_calibration(held_out),
-        novelty=_novelty(folds, whole.frozen, seed),
+        novelty=fit_novelty(known, cells.groups, random_state=seed),
     )
     interrupted = trainer.stop.is_set()
+    if interrupted:
+        msg = f"Learning was interrupted after {kept.n_steps} steps; what was learned is kept."
+        warnings.warn(msg, InterruptedLearningWarning, stacklevel=3)
     return annotator, LearnReport(anchor_report, kept.n_steps, interrupted, _accuracy(held_out))
 
 
@@ -180,7 +192,7 @@ class _Trainer:
 
     def run(self, folds: list[_Fold], config: TrainConfig) -> list[Learned]:
         """Learn one encoder a fold."""
-        with single_thread(), ThreadPoolExecutor(self.options.n_threads) as pool:
+        with ThreadPoolExecutor(self.options.n_threads) as pool:
             futures = [pool.submit(self._learn, fold, config) for fold in folds]
             self._wait(futures)
             return [future.result() for future in futures]
@@ -190,8 +202,9 @@ class _Trainer:
         return train(
             training_cells(fold.train, fold.frozen),
             fold.frozen.standardiser,
-            self.anchors,
-            config,
+            fold.frozen.axes,
+            anchors=self.anchors,
+            config=config,
             validation=validation,
             device=self.device,
             random_state=self.options.random_state,
@@ -221,11 +234,3 @@ def _held_out_folds(folds: list[_Fold], inner: list[Learned]) -> list[HeldOutFol
         z = encode(X, learned.weights, np.ones(X.shape[1], dtype=bool))
         found.append(HeldOutFold(z, fold.held_out.labels, learned.anchors))
     return found
-
-
-def _novelty(folds: list[_Fold], frozen: Frozen, seed: int) -> Novelty:
-    """Fit on the first fold: its training cells are seen, its held-out cells are not."""
-    fold = folds[0]
-    seen = KnownCells(normalised_features(fold.train, frozen), fold.train.labels)
-    unseen = KnownCells(normalised_features(fold.held_out, frozen), fold.held_out.labels)
-    return fit_novelty(seen, unseen, random_state=seed)

@@ -1,8 +1,8 @@
 """How far a cell is from all that a reference knows.
 
-Five sub-scores of the label-free space are joined by weights that are learned by holding each
-known type out in turn: what tells that type from the others is what will tell a truly new
-type. The joint score is set against that of known cells that the space has not seen.
+Sub-scores of the label-free space are joined by weights that are learned by holding each known
+type out in turn: what tells that type from the others will tell a truly new type. The joint
+score is set against that of known cells that the space has not seen.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ MAX_HELD_TYPES = 12
 MIN_HELD_CELLS = 15
 N_KNOWN, N_UNKNOWN = 800, 250
 """Known and unknown cells compared for each held-out type."""
-PULL, TOWARDS = 0.03, 0.05
+UNSEEN_SHARE = 0.25
+"""Share of each type in each batch that is set aside to compare with."""
+PULL, TOWARDS = 0.1, 0.2
 """Strength of the pull of the weights, and where to."""
 CLIP = (-4.0, 8.0)
 TAIL = 0.05
@@ -41,9 +43,9 @@ class Scorer:
     Attributes
     ----------
     centre, spread
-        Of each sub-score among known cells ``(5,)``, float64.
+        Of each sub-score among known cells ``(7,)``, float64.
     weight
-        Of each standardised sub-score ``(5,)``, float64, at least 0.
+        Of each sub-score ``(7,)``, float64, at least 0.
     steps
         Scores of known cells at evenly spaced shares, from the least to the 95th percentile
         ``(101,)``, float64.
@@ -59,8 +61,7 @@ class Scorer:
 
     def joint(self, subscores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return one score a cell ``(n,)``, higher is stranger."""
-        standard = np.clip((subscores - self.centre) / self.spread, *CLIP)
-        return np.asarray((standard * self.weight).sum(axis=1))
+        return np.asarray((_strangeness(subscores, self.centre, self.spread) * self.weight).sum(1))
 
     def novelty(self, subscores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return ``-log10`` of the share of known cells that look at least as novel ``(n,)``.
@@ -70,7 +71,7 @@ class Scorer:
         score = self.joint(subscores)
         levels = -np.log10(np.linspace(1, TAIL, N_STEPS + 1))
         beyond = np.maximum(score - self.steps[-1], 0) / (self.excess[0] * np.log(10))
-        return np.interp(score, self.steps, levels) + beyond
+        return np.asarray(np.interp(score, self.steps, levels) + beyond)
 
 
 @dataclass(frozen=True)
@@ -107,30 +108,55 @@ class KnownCells:
         return KnownCells(self.X[index], self.labels[index])
 
 
-def fit_novelty(seen: KnownCells, unseen: KnownCells, *, random_state: int) -> Novelty:
-    """Fit the space on seen cells and the score on unseen ones.
+def fit_novelty(
+    cells: KnownCells, groups: NDArray[np.int64] | None, *, random_state: int
+) -> Novelty:
+    """Fit the space and the score.
+
+    A quarter of each type in each batch is set aside: cells that the space has not seen set
+    the scale of the score. Then the space is fitted once more to all cells.
 
     Parameters
     ----------
-    seen
-        Cells that the space is fitted to.
-    unseen
-        Known cells of other batches, or drawn at random where there is one batch.
+    cells
+        Known cells.
+    groups
+        Their batches ``(n,)``, or ``None``.
     random_state
         Seed.
     """
     rng = np.random.default_rng(random_state)
+    seen, unseen = _set_aside(cells, groups, rng)
     weight = _learned_weights(seen, unseen, rng)
-    cells = seen[_draw(seen.labels, MAX_CELLS, rng)]
-    space = fit_pc_space(cells.X, cells.labels, random_state=random_state)
+    few = seen[_draw(seen.labels, MAX_CELLS, rng)]
+    space = fit_pc_space(few.X, few.labels, random_state=random_state)
     subscores = space.subscores(unseen.X)
     centre, spread = _centre_and_spread(subscores)
-    bare = Scorer(centre, spread, weight, np.zeros(N_STEPS + 1), np.ones(1))
-    known = bare.joint(subscores)
+    known = Scorer(centre, spread, weight, np.zeros(N_STEPS + 1), np.ones(1)).joint(subscores)
     steps = np.quantile(known, 1 - np.linspace(1, TAIL, N_STEPS + 1))
     beyond = known[known > steps[-1]] - steps[-1]
     excess = max(float(beyond.mean()) if len(beyond) else 0.0, 1e-3)
-    return Novelty(space, Scorer(centre, spread, weight, steps, np.array([excess])))
+    all_types = cells[_draw(cells.labels, MAX_CELLS, rng)]
+    final = fit_pc_space(all_types.X, all_types.labels, random_state=random_state)
+    return Novelty(final, Scorer(centre, spread, weight, steps, np.array([excess])))
+
+
+def _set_aside(
+    cells: KnownCells, groups: NDArray[np.int64] | None, rng: np.random.Generator
+) -> tuple[KnownCells, KnownCells]:
+    """Split off a quarter of each type in each batch; a lone cell is not split off."""
+    stratum = cells.labels
+    if groups is not None:
+        stratum = np.unique(np.stack([cells.labels, groups]), axis=1, return_inverse=True)[1]
+    order = rng.permutation(len(stratum))
+    order = order[np.argsort(stratum[order], kind="stable")]
+    sizes = np.bincount(stratum)
+    rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    aside = np.zeros(len(order), dtype=bool)
+    aside[order] = rank < np.round(UNSEEN_SHARE * np.repeat(sizes, sizes))
+    if not aside.any():
+        aside[order[-1]] = True
+    return cells[np.flatnonzero(~aside)], cells[np.flatnonzero(aside)]
 
 
 def _learned_weights(
@@ -140,7 +166,7 @@ def _learned_weights(
     counts = np.bincount(seen.labels)
     candidates = np.flatnonzero(counts >= MIN_HELD_CELLS)
     if (counts > 0).sum() < 3 or len(candidates) == 0:  # two types must remain
-        return np.full(N_SUBSCORES, 1 / N_SUBSCORES)
+        return np.full(N_SUBSCORES, TOWARDS)
     held = np.sort(rng.permutation(candidates)[:MAX_HELD_TYPES])
     features, targets, importance = [], [], []
     for kind in held:
@@ -154,11 +180,11 @@ def _learned_weights(
         of_known = space.subscores(unseen[known].X)
         centre, spread = _centre_and_spread(of_known)
         both = np.concatenate([of_known, space.subscores(seen[new].X)])
-        features.append(np.clip((both - centre) / spread, *CLIP))
+        features.append(_strangeness(both, centre, spread))
         targets.append(np.repeat([0.0, 1.0], [len(known), len(new)]))
         importance.append(np.repeat([1 / len(known), 1 / len(new)], [len(known), len(new)]))
     if not features:
-        return np.full(N_SUBSCORES, 1 / N_SUBSCORES)
+        return np.full(N_SUBSCORES, TOWARDS)
     return _non_negative_logistic(
         np.concatenate(features), np.concatenate(targets), np.concatenate(importance)
     )
@@ -183,6 +209,13 @@ def _non_negative_logistic(
     bounds = [(0, None)] * n + [(None, None)]
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
     return np.asarray(found.x[:n])
+
+
+def _strangeness(
+    subscores: NDArray[np.float64], centre: NDArray[np.float64], spread: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return how far sub-scores are above usual: flat below it, linear far above."""
+    return np.asarray(np.logaddexp(0, np.clip((subscores - centre) / spread, *CLIP) - 1))
 
 
 def _centre_and_spread(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atlash.data.select import mean_and_variance
+from atlash.data.variable import mean_and_variance
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -22,7 +22,7 @@ N_NEAR, N_MIDDLE = 20, 50
 """Axes used for the coarse and for the relative distance."""
 SHRINKAGE = 0.05
 UPPER = 10.0
-N_SUBSCORES = 5
+N_SUBSCORES = 7
 HEAD_STRENGTH = 0.1
 
 
@@ -65,7 +65,7 @@ class PCSpace:
     def subscores(
         self, X: sp.csr_array, measured: NDArray[np.bool_] | None = None
     ) -> NDArray[np.float64]:
-        """Return five ways in which cells are unlike the known types, each cell on its own.
+        """Return seven ways in which cells are unlike the known types, each cell on its own.
 
         Parameters
         ----------
@@ -76,11 +76,11 @@ class PCSpace:
 
         Returns
         -------
-        ``(n, 5)`` float64, higher is stranger: squared Mahalanobis distance to the nearest
+        ``(n, 7)`` float64, higher is stranger: squared Mahalanobis distance to the nearest
         type less that to all cells (50 axes; relative Mahalanobis distance, Ren et al. 2021),
-        logarithm of the distance to the nearest type (20 and 100 axes), the negative
-        greatest logit of the linear classifier, and the logarithm of the squared expression
-        that lies outside the axes.
+        logarithm of the squared distance to the nearest type (20, 50 and 100 axes), logarithm
+        of the squared expression that lies outside the axes, and the negative greatest logit
+        and the entropy of the linear classifier.
         """
         from atlash.models._pc_kernels import measure, project  # numba: imported when needed
 

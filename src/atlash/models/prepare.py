@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
-from atlash.data.select import choose_features, mean_and_variance, normalise_counts
+from atlash.data.variable import mean_and_variance, normalise_counts
+from atlash.models.features import choose_features
 from atlash.nn.batches import Standardiser, TrainingCells
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from atlash.config import TrainConfig
 
 TARGET_SUM = 1e4
+MAX_AXES_CELLS = 5000
 
 
 @dataclass(frozen=True)
@@ -62,17 +64,27 @@ class Frozen:
         Mean share of a cell's counts that each gene has ``(n_genes,)``, sum 1.
     standardiser
         Mean and scale of each feature.
+    axes
+        Principal axes of the standardised features ``(n_features, n_components)``, scaled so
+        that components are of unit size on average.
     """
 
     features: NDArray[np.int32]
     fraction: NDArray[np.float64]
     standardiser: Standardiser
+    axes: NDArray[np.float32]
 
 
 def freeze(cells: LabelledCounts, config: TrainConfig) -> Frozen:
     """Choose features and measure statistics on training cells."""
     library = library_sizes(cells.counts)
-    features = choose_features(cells.counts, library, cells.groups, n_features=config.n_features)
+    features = choose_features(
+        normalise_counts(cells.counts, library, TARGET_SUM),
+        cells.labels,
+        cells.groups,
+        n_features=config.n_features,
+        marker_share=config.marker_share,
+    )
     shares = normalise_counts(cells.counts, library, 1.0)
     fraction, _ = mean_and_variance(shares)
     logged = normalise_counts(cells.counts, library, TARGET_SUM)[:, features]
@@ -81,7 +93,24 @@ def freeze(cells: LabelledCounts, config: TrainConfig) -> Frozen:
     scale = np.sqrt(variance)
     inverse = np.divide(1, scale, out=np.zeros_like(scale), where=scale > 0)
     standardiser = Standardiser(mean.astype(np.float32), inverse.astype(np.float32), config.upper)
-    return Frozen(features, fraction / fraction.sum(), standardiser)
+    axes = _axes(logged, standardiser, config.n_components)
+    return Frozen(features, fraction / fraction.sum(), standardiser, axes)
+
+
+def _axes(
+    logged: sp.csr_array, standardiser: Standardiser, n_components: int
+) -> NDArray[np.float32]:
+    """Return scaled principal axes, from at most 5,000 evenly spaced cells."""
+    from sklearn.utils.extmath import randomized_svd
+
+    few = logged[:: -(-logged.shape[0] // MAX_AXES_CELLS)].toarray()
+    standard = (few - standardiser.mean) * standardiser.inverse_scale
+    standard = np.minimum(standard, standardiser.upper).astype(np.float32)
+    standard -= standard.mean(axis=0)
+    n_components = min(n_components, *standard.shape)
+    _, size, rows = randomized_svd(standard, n_components, n_iter=4, random_state=0)
+    unit = np.sqrt((size**2).mean() / len(standard)) or 1.0
+    return np.ascontiguousarray(rows.T / unit, dtype=np.float32)
 
 
 def training_cells(cells: LabelledCounts, frozen: Frozen) -> TrainingCells:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
-    from scipy.sparse import csr_matrix
+    from scipy.sparse import csr_array
     from torch import Tensor
 
     from atlash.config import TrainConfig
@@ -36,7 +36,7 @@ class TrainingCells:
         Counts that a cell is scaled to.
     """
 
-    counts: csr_matrix
+    counts: csr_array
     library: NDArray[np.float64]
     labels: NDArray[np.int64]
     n_types: int
@@ -71,8 +71,11 @@ def thin(
     -------
     Binomial draws ``(n,)``, float32.
     """
-    whole = np.floor(counts + rng.random(len(counts))).astype(np.int64)
-    return rng.binomial(whole, share).astype(np.float32)
+    whole = np.floor(counts + rng.random(len(counts), dtype=np.float32))
+    kept = (rng.random(len(counts)) < share).astype(np.float32)  # right where the count is 1
+    other = np.flatnonzero(whole != 1)
+    kept[other] = rng.binomial(whole[other].astype(np.int64), share[other])
+    return kept
 
 
 def batches(
@@ -109,7 +112,13 @@ def augmented(
     lengths = np.diff(rows.indptr)
     values = thin(rows.data, np.repeat(share, lengths), rng)
     scale = cells.target_sum / np.maximum(cells.library[index] * share, 1)
-    logged = np.log1p(values * np.repeat(scale, lengths)).astype(np.float32)
+    values *= np.repeat(scale, lengths).astype(np.float32)
+    if config.gene_jitter > 0:
+        shape = (config.n_pseudo_batches, cells.counts.shape[1])
+        factor = np.exp(config.gene_jitter * rng.standard_normal(shape, dtype=np.float32))
+        batch = rng.integers(0, config.n_pseudo_batches, len(index))
+        values *= factor[np.repeat(batch, lengths), rows.indices]
+    logged = np.log1p(values)
 
     silent = -standardiser.mean * standardiser.inverse_scale
     x = np.repeat(silent[None], len(index), axis=0)
@@ -124,5 +133,5 @@ def augmented(
 
 
 def as_they_are(config: TrainConfig) -> TrainConfig:
-    """Return the options under which a batch is its cells, neither thinned nor mixed."""
-    return replace(config, thin_probability=0.0, gene_dropout=0.0, mixup=0.0)
+    """Return the options under which a batch is its cells, without any augmentation."""
+    return replace(config, thin_probability=0.0, gene_dropout=0.0, gene_jitter=0.0, mixup=0.0)

@@ -1,4 +1,4 @@
-"""The hash encoder as a torch module: several small networks over one input."""
+"""The hash encoder as a torch module: networks over genes and over components."""
 
 from __future__ import annotations
 
@@ -12,83 +12,105 @@ from torch.nn import functional as F  # noqa: N812
 from atlash.nn.weights import EncoderWeights
 
 if TYPE_CHECKING:
+    from atlash.config import TrainConfig
     from atlash.nn.batches import Standardiser
 
 
 class HashEncoder(nn.Module):
-    """Members that read the same cells and are averaged in code space.
+    """Networks that read the same cells and are averaged in code space.
 
-    Each member is linear, layer norm, ReLU, linear, layer norm, ReLU, linear, with a linear
-    path from the first layer norm to the code. The layer norm makes the first layer
-    indifferent to the number of measured genes.
+    A gene network is linear, layer norm, ReLU, linear, layer norm, ReLU, linear. The component
+    network reads principal components, whose axes are fixed: linear, layer norm, ReLU, linear,
+    and a linear path beside it. Genes tell types with markers of their own apart; components
+    hold the many small differences between close types, and need fewer cells. Layer norm
+    makes the first layer indifferent to the number of measured genes.
 
     Parameters
     ----------
-    n_features
-        Genes read.
+    axes
+        Principal axes ``(n_features, n_components)``, scaled to components of about unit size.
     n_bits
         Code length.
-    n_members
-        Networks averaged.
-    n_hidden, n_hidden_2
-        Widths of a member's hidden layers.
-    dropout
-        Share of hidden units dropped in training, in [0, 1).
+    config
+        Numbers of networks and widths.
     device
         Where the encoder lives; the initial weights are the same everywhere.
     random_state
         Seed of the initial weights and of dropout.
     """
 
+    axes: Tensor
+
     def __init__(
         self,
-        n_features: int,
+        axes: Tensor,
         n_bits: int,
+        config: TrainConfig,
         *,
-        n_members: int,
-        n_hidden: int,
-        n_hidden_2: int,
-        dropout: float,
         device: torch.device,
         random_state: int,
     ) -> None:
         super().__init__()
-        self.dropout = dropout
+        self.dropout = config.dropout
         self.generator = torch.Generator(device).manual_seed(random_state)
-        generator = torch.Generator().manual_seed(random_state)
+        start = torch.Generator().manual_seed(random_state)
+        n_features, n_components = axes.shape
+        members, hidden, hidden_2 = config.n_members, config.n_hidden, config.n_hidden_2
+        width = config.n_component_hidden
 
-        def linear(n_in: int, n_out: int) -> nn.Parameter:
-            draws = torch.randn(n_members, n_in, n_out, generator=generator)
+        def linear(n: int, n_in: int, n_out: int) -> nn.Parameter:
+            draws = torch.randn(n, n_in, n_out, generator=start)
             return nn.Parameter((draws / (3 * n_in) ** 0.5).to(device))
 
-        def vector(n: int, value: float) -> nn.Parameter:
-            return nn.Parameter(torch.full((n_members, 1, n), value, device=device))
+        def vector(n: int, length: int, value: float) -> nn.Parameter:
+            return nn.Parameter(torch.full((n, 1, length), value, device=device))
 
-        self.first = linear(n_features, n_hidden)
-        self.first_bias, self.first_shift = vector(n_hidden, 0.0), vector(n_hidden, 0.0)
-        self.first_gain = vector(n_hidden, 1.0)
-        self.second = linear(n_hidden, n_hidden_2)
-        self.second_bias, self.second_shift = vector(n_hidden_2, 0.0), vector(n_hidden_2, 0.0)
-        self.second_gain = vector(n_hidden_2, 1.0)
-        self.skip = linear(n_hidden, n_bits)
-        self.last = linear(n_hidden_2, n_bits)
-        self.last_bias = vector(n_bits, 0.0)
+        self.first = linear(members, n_features, hidden)
+        self.first_bias, self.first_shift = (
+            vector(members, hidden, 0.0),
+            vector(members, hidden, 0.0),
+        )
+        self.first_gain = vector(members, hidden, 1.0)
+        self.second = linear(members, hidden, hidden_2)
+        self.second_bias = vector(members, hidden_2, 0.0)
+        self.second_shift = vector(members, hidden_2, 0.0)
+        self.second_gain = vector(members, hidden_2, 1.0)
+        self.last = linear(members, hidden_2, n_bits)
+        self.last_bias = vector(members, n_bits, 0.0)
+
+        self.register_buffer("axes", axes.to(device))
+        self.component = linear(1, n_components, width)
+        self.component_bias, self.component_shift = vector(1, width, 0.0), vector(1, width, 0.0)
+        self.component_gain = vector(1, width, 1.0)
+        self.component_last = linear(1, width, n_bits)
+        self.component_skip = linear(1, n_components, n_bits)
+        self.component_last_bias = vector(1, n_bits, 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return each member's code: ``(batch, n_features)`` to ``(members, batch, n_bits)``."""
+        """Return each network's code: ``(batch, n_features)`` to ``(m + 1, batch, n_bits)``."""
+        return torch.cat([self._from_genes(x), self._from_components(x)])
+
+    def component_parameters(self) -> list[nn.Parameter]:
+        """Return what the component network learns; it takes a faster rate."""
+        return [p for name, p in self.named_parameters() if name.startswith("component")]
+
+    def _from_genes(self, x: Tensor) -> Tensor:
         h = torch.matmul(x, self.first) + self.first_bias
-        h = self._normalise(h, self.first_gain, self.first_shift)
-        z = torch.bmm(self._drop(h), self.skip) + self.last_bias
-        h = torch.bmm(self._drop(F.relu(h)), self.second) + self.second_bias
-        h = F.relu(self._normalise(h, self.second_gain, self.second_shift))
-        return torch.baddbmm(z, self._drop(h), self.last)
+        h = self._activate(h, self.first_gain, self.first_shift)
+        h = torch.bmm(h, self.second) + self.second_bias
+        h = self._activate(h, self.second_gain, self.second_shift)
+        return torch.bmm(h, self.last) + self.last_bias
 
-    @staticmethod
-    def _normalise(h: Tensor, gain: Tensor, shift: Tensor) -> Tensor:
-        return F.layer_norm(h, h.shape[-1:]) * gain + shift
+    def _from_components(self, x: Tensor) -> Tensor:
+        u = (x @ self.axes)[None]
+        h = torch.bmm(u, self.component) + self.component_bias
+        h = self._activate(h, self.component_gain, self.component_shift)
+        straight = torch.bmm(u, self.component_skip)
+        return torch.bmm(h, self.component_last) + straight + self.component_last_bias
 
-    def _drop(self, h: Tensor) -> Tensor:
-        """Dropout from our own generator: torch's draws from a global one."""
+    def _activate(self, h: Tensor, gain: Tensor, shift: Tensor) -> Tensor:
+        """Layer norm, ReLU, and dropout from our own generator: torch's has a global one."""
+        h = F.relu(F.layer_norm(h, h.shape[-1:]) * gain + shift)
         if not self.training or self.dropout == 0:
             return h
         keep = torch.rand(h.shape, generator=self.generator, device=h.device) >= self.dropout
@@ -99,10 +121,12 @@ def export_weights(encoder: HashEncoder, standardiser: Standardiser) -> EncoderW
     """Return the weights as arrays, together with how the input is standardised."""
     state = {name: p.detach().cpu().numpy() for name, p in encoder.named_parameters()}
     members, n_features, n_hidden = state["first"].shape
-    state["first"] = state["first"].transpose(1, 0, 2).reshape(n_features, members * n_hidden)
+    gene_layers = state["first"].transpose(1, 0, 2).reshape(n_features, members * n_hidden)
+    state["first"] = np.hstack([gene_layers, encoder.axes.cpu().numpy()])
     for name, array in state.items():
-        squeezed = array[:, 0] if name.endswith(("bias", "gain", "shift")) else array
-        state[name] = np.ascontiguousarray(squeezed, dtype=np.float32)
+        own = array[0] if name.startswith("component") else array
+        flat = own.squeeze(-2) if name.endswith(("bias", "gain", "shift")) else own
+        state[name] = np.ascontiguousarray(flat, dtype=np.float32)
     return EncoderWeights(
         mean=standardiser.mean,
         inverse_scale=standardiser.inverse_scale,

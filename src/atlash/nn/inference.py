@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def encode(X: csr_array, weights: EncoderWeights, measured: NDArray[np.bool_]) -> Floats:
-    """Run the encoder over normalised cells.
+    """Run the encoder over normalised cells, each on its own.
 
     Parameters
     ----------
@@ -34,19 +34,16 @@ def encode(X: csr_array, weights: EncoderWeights, measured: NDArray[np.bool_]) -
     z = np.empty((X.shape[0], weights.n_bits), dtype=np.float32)
     indptr = X.indptr.astype(np.int64, copy=False)
     indices = X.indices.astype(np.int32, copy=False)
-    base = _silent_cell(weights, measured)
-    forward(indptr, indices, X.data, base, _packed(weights), z)
+    arrays = weights.arrays()
+    del arrays["first_bias"]
+    silent = _silent_cell(weights, measured)
+    forward(indptr, indices, X.data, silent, tuple(arrays.values()), z)
     return z
 
 
 def _silent_cell(weights: EncoderWeights, measured: NDArray[np.bool_]) -> Floats:
     """Return the first layer of a cell in which all measured features are at zero."""
     silent = np.where(measured, -weights.mean * weights.inverse_scale, 0).astype(np.float64)
-    return (silent @ weights.first + weights.first_bias.ravel()).astype(np.float32)
-
-
-def _packed(weights: EncoderWeights) -> tuple[Floats, ...]:
-    w = weights
-    first = (w.mean, w.inverse_scale, w.upper, w.first, w.first_gain, w.first_shift)
-    second = (w.second, w.second_bias, w.second_gain, w.second_shift)
-    return (*first, *second, w.skip, w.last, w.last_bias)
+    first = silent @ weights.first
+    first[: weights.first_bias.size] += weights.first_bias.ravel()
+    return first.astype(np.float32)

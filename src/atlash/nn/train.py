@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from atlash.errors import TrainingError
 from atlash.nn.batches import as_they_are, augmented, batches
@@ -60,14 +61,15 @@ class Learned:
 
 @contextmanager
 def single_thread() -> Iterator[None]:
-    """Keep torch on one thread: sums in another order would give another encoder.
+    """Keep torch and BLAS on one thread: sums in another order would give another encoder.
 
     Several encoders may still be learned side by side, each on a thread of its own.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with threadpool_limits(1):
+            yield
     finally:
         torch.set_num_threads(before)
 
@@ -75,9 +77,10 @@ def single_thread() -> Iterator[None]:
 def train(
     cells: TrainingCells,
     standardiser: Standardiser,
+    axes: NDArray[np.float32],
+    *,
     anchors: NDArray[np.int8],
     config: TrainConfig,
-    *,
     validation: TrainingCells | None,
     device: torch.device,
     random_state: int,
@@ -95,6 +98,8 @@ def train(
         What to learn from.
     standardiser
         Frozen statistics of the features.
+    axes
+        Principal axes for the component network ``(n_features, n_components)``.
     anchors
         One row of -1 and +1 a type ``(n_types, n_bits)``.
     config
@@ -116,12 +121,9 @@ def train(
         If the loss is not finite.
     """
     encoder = HashEncoder(
-        cells.counts.shape[1],
+        torch.from_numpy(axes),
         anchors.shape[1],
-        n_members=config.n_members,
-        n_hidden=config.n_hidden,
-        n_hidden_2=config.n_hidden_2,
-        dropout=config.dropout,
+        config,
         device=device,
         random_state=random_state,
     )
@@ -166,18 +168,24 @@ def _optimiser(
     encoder: HashEncoder, objective: Objective, config: TrainConfig
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """Return AdamW without decay of biases and gains, and a one-cycle schedule."""
-    matrices = [encoder.first, encoder.second, encoder.skip, encoder.last]
-    vectors = [p for p in encoder.parameters() if all(p is not m for m in matrices)]
-    vectors += [p for p in objective.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(
-        [
-            {"params": matrices, "weight_decay": config.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
-        ],
-        lr=config.learning_rate,
-    )
+    fast = {id(p) for p in encoder.component_parameters()}
+    learned = [p for p in (*encoder.parameters(), *objective.parameters()) if p.requires_grad]
+    groups, rates = [], []
+    for rate, of_components in (
+        (config.learning_rate, False),
+        (config.component_learning_rate, True),
+    ):
+        chosen = [p for p in learned if (id(p) in fast) == of_components]
+        matrices = [p for p in chosen if p.shape[-2] > 1]
+        vectors = [p for p in chosen if p.shape[-2] == 1]
+        groups += [
+            {"params": matrices, "weight_decay": config.weight_decay, "lr": rate},
+            {"params": vectors, "weight_decay": 0.0, "lr": rate},
+        ]
+        rates += [rate, rate]
+    optimiser = torch.optim.AdamW(groups)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, config.learning_rate, total_steps=config.n_steps + 1, pct_start=0.2
+        optimiser, rates, total_steps=config.n_steps + 1, pct_start=0.2
     )
     return optimiser, schedule
 

@@ -16,12 +16,12 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class EncoderWeights:
-    """Weights of ``n_members`` small networks whose codes are averaged.
+    """Weights of a hash encoder; see :class:`atlash.nn.encoder.HashEncoder`.
 
     A feature enters as ``x = min((v - mean) * inverse_scale, upper)``, ``v`` its normalised
-    expression; a feature that was not measured enters as 0, its mean. Each member is
-    linear, layer norm, ReLU, linear, layer norm, ReLU, linear, with a linear path from the
-    first layer norm to the code.
+    expression; a feature that was not measured enters as 0, its mean. There are ``m``
+    gene networks of widths ``h`` and ``h2``, and one network of width ``w`` over ``p``
+    principal components; their codes are averaged.
 
     Attributes
     ----------
@@ -30,19 +30,22 @@ class EncoderWeights:
     upper
         Greatest standardised value ``(1,)``.
     first
-        ``(n_features, n_members * n_hidden)``; the members lie side by side.
-    second
-        ``(n_members, n_hidden, n_hidden_2)``.
-    skip
-        ``(n_members, n_hidden, n_bits)``: from the first layer norm straight to the code.
-    last
-        ``(n_members, n_hidden_2, n_bits)``.
+        ``(n_features, m h + p)``: first layers of the gene networks side by side, then the
+        principal axes.
     first_bias, first_gain, first_shift
-        ``(n_members, n_hidden)``: bias, and the affine part of the layer norm.
+        ``(m, h)``: bias, and the affine part of the layer norm.
+    second
+        ``(m, h, h2)``.
     second_bias, second_gain, second_shift
-        ``(n_members, n_hidden_2)``.
-    last_bias
-        ``(n_members, n_bits)``.
+        ``(m, h2)``.
+    last, last_bias
+        ``(m, h2, n_bits)``, ``(m, n_bits)``.
+    component
+        ``(p, w)``.
+    component_bias, component_gain, component_shift
+        ``(w,)``.
+    component_last, component_skip, component_last_bias
+        ``(w, n_bits)``, ``(p, n_bits)``, ``(n_bits,)``.
     """
 
     mean: Floats
@@ -56,9 +59,15 @@ class EncoderWeights:
     second_bias: Floats
     second_gain: Floats
     second_shift: Floats
-    skip: Floats
     last: Floats
     last_bias: Floats
+    component: Floats
+    component_bias: Floats
+    component_gain: Floats
+    component_shift: Floats
+    component_last: Floats
+    component_skip: Floats
+    component_last_bias: Floats
 
     @property
     def n_features(self) -> int:
@@ -71,5 +80,5 @@ class EncoderWeights:
         return int(self.last.shape[2])
 
     def arrays(self) -> dict[str, Floats]:
-        """Return all arrays by name, as they are stored."""
+        """Return all arrays by name, in the order above."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

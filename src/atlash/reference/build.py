@@ -124,7 +124,7 @@ def _table(sources: Sequence[CellSource], labels: Labels, codes: NDArray[np.uint
     """Return the labelled cells; unlabelled ones are not part of the reference."""
     kept = np.flatnonzero(labels.codes >= 0)
     obs = pd.concat([source.obs for source in sources]).iloc[kept]
-    names = pd.Categorical.from_codes(labels.codes[kept], categories=labels.types)
+    names = pd.Categorical.from_codes(labels.codes[kept], categories=pd.Index(labels.types))
     return cells_table(obs.index, codes[kept], names, obs=obs)
 
 

@@ -144,7 +144,7 @@ def _common_genes(sources: Sequence[CellSource], gene_column: str | None) -> Gen
             "genes, or name the right column with `gene_column`."
         )
         raise GeneMismatchError(msg)
-    return GeneTable.from_frame(table.to_frame()[common])
+    return GeneTable.from_frame(table.to_frame().iloc[np.flatnonzero(common)])
 
 
 def _over_genes(

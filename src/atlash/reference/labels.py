@@ -116,7 +116,7 @@ def _groups(sources: Sequence[CellSource], batch_key: str | None) -> NDArray[np.
                 f"`adata.obs[{batch_key!r}].astype('object').fillna('unknown')`."
             )
             raise LabelsError(msg)
-        return pd.factorize(values.astype(str), sort=True)[0].astype(np.int64)
+        return np.asarray(pd.factorize(values.astype(str), sort=True)[0], dtype=np.int64)
     if len(sources) > 1:
         return np.repeat(np.arange(len(sources)), [s.n_cells for s in sources])
     return None

@@ -122,7 +122,7 @@ class Reference:
         OutputError
             If there is something at ``path`` that may not be replaced, or it cannot be written.
         """
-        store.write(
+        saved = store.write(
             path,
             meta=self.meta | {"fingerprint": self.fingerprint, "target_sum": self._target_sum},
             arrays=annotator_arrays(self.annotator),
@@ -131,6 +131,7 @@ class Reference:
             cells=self.cells,
             overwrite=overwrite,
         )
+        object.__setattr__(self, "cells", saved)  # what was read from here before may be gone
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, verify: bool = True) -> Self:

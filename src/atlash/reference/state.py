@@ -29,7 +29,7 @@ Part = TypeVar("Part", EncoderWeights, Calibration, PCSpace, Scorer)
 
 def annotator_arrays(annotator: Annotator) -> Arrays:
     """Return all numbers of an annotator by name: ``encoder.first``, ``space.axes``, ..."""
-    parts = {
+    parts: dict[str, EncoderWeights | Calibration | PCSpace | Scorer] = {
         "encoder": annotator.weights,
         "calibration": annotator.calibration,
         "space": annotator.novelty.space,

@@ -118,7 +118,7 @@ def write(
     target = Path(path)
     check_meta(meta)
     with reporting(target):
-        replacing = _is_replaced(target, overwrite=overwrite)
+        replacing = check_target(target, overwrite=overwrite)
         parent, prefix = (target, ".") if replacing else (target.parent, f".{target.name}.")
         with staging(parent, f"{prefix}saving.") as stage:
             files = {
@@ -182,8 +182,14 @@ def _load(folder: Path, manifest: Manifest, *, verify: bool) -> Stored:
     )
 
 
-def _is_replaced(target: Path, *, overwrite: bool) -> bool:
-    """Tell whether a reference is there to replace; refuse what may not be replaced."""
+def check_target(target: Path, *, overwrite: bool) -> bool:
+    """Tell whether a reference is there to replace.
+
+    Raises
+    ------
+    OutputError
+        If something is there that may not be replaced, or there is no folder to save in.
+    """
     if not target.exists() and not target.is_symlink():
         if target.parent.is_dir():
             return False

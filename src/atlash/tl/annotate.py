@@ -23,6 +23,8 @@ from atlash.models.transductive import matched_to_query, vote_by_group
 from atlash.progress import n_threads_or_all, track
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from anndata import AnnData
     from numpy.typing import NDArray
 
@@ -112,7 +114,7 @@ def annotate(
     ``obsm["atlash_codes"]`` : uint8 ``(n_obs, n_bits / 8)``
         Packed hash codes.
     ``obsm["atlash_sets"]`` : bool ``(n_obs, n_types)``
-        Types that cannot be excluded at the 90 % level; columns as in ``uns["atlash"]["types"]``.
+        Types that cannot be excluded at the 95 % level; columns as in ``uns["atlash"]["types"]``.
     ``uns["atlash"]`` : dict
         Types, versions, settings, fingerprint of the reference, how the input was read.
 
@@ -236,22 +238,23 @@ def _columns(
     keys = request.keys
     assigned = reason == 0
     label = np.where(assigned | request.force, nearest, len(types))
-    status = pd.Categorical.from_codes(
-        (~assigned).astype(np.int8), categories=[ASSIGNED, UNASSIGNED]
-    )
-    names = pd.Categorical.from_codes(label, categories=[*types, UNASSIGNED])
+    status = (~assigned).astype(np.int64)
     return pd.DataFrame(
         {
-            keys.label: names.remove_unused_categories(),
+            keys.label: _named(label, [*types, UNASSIGNED]).remove_unused_categories(),
             keys.confidence: prediction.confidence,
-            keys.nearest: pd.Categorical.from_codes(nearest, categories=types),
-            keys.runner_up: pd.Categorical.from_codes(prediction.runner_up, categories=types),
+            keys.nearest: _named(nearest, types),
+            keys.runner_up: _named(prediction.runner_up, types),
             keys.margin: prediction.margin,
             keys.novelty: prediction.novelty,
-            keys.status: status,
-            keys.reason: pd.Categorical.from_codes(reason, categories=list(REASONS)),
+            keys.status: _named(status, [ASSIGNED, UNASSIGNED]),
+            keys.reason: _named(reason, REASONS),
         }
     )
+
+
+def _named(codes: NDArray[np.integer], names: Sequence[str]) -> pd.Categorical[str]:
+    return pd.Categorical.from_codes(codes, categories=pd.Index(names))
 
 
 def _provenance(bound: BoundSource, reference: Reference, request: Request) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which genes the encoder reads: variable in many batches, chosen on training cells only."""
+"""Genes that vary, batch by batch, and the moments that this takes."""
 
 from __future__ import annotations
 
@@ -24,50 +24,42 @@ def normalise_counts(
     return sp.csr_array((data, counts.indices, counts.indptr), shape=counts.shape)
 
 
-def choose_features(
-    counts: sp.csr_array,
-    library: NDArray[np.float64],
-    groups: NDArray[np.int64] | None,
-    *,
-    n_features: int,
-) -> NDArray[np.int32]:
-    """Choose the most variable genes of each batch and join the choices.
+def variable_genes(
+    normalised: sp.csr_array, groups: NDArray[np.int64] | None, *, n_top: int
+) -> NDArray[np.int64]:
+    """Order genes by how variable they are in each batch.
 
     Within a batch, genes are ranked by the dispersion (variance over mean of normalised
-    counts, logarithm) relative to genes of like mean. Genes among the first ``n_features``
-    of more batches go first, ties by median rank, as in scanpy's ``batch_key``.
+    counts, logarithm) relative to genes of like mean. Genes among the first ``n_top`` of
+    more batches go first, ties by median rank, as in scanpy's ``batch_key``.
 
     Parameters
     ----------
-    counts
-        Counts ``(n, n_genes)``, CSR.
-    library
-        Counts of each cell ``(n,)``.
+    normalised
+        Normalised counts ``(n, n_genes)``, CSR, not logarithmic.
     groups
         Batch of each cell ``(n,)``; ``None`` for one batch.
-    n_features
-        Genes wanted; all detected genes where there are fewer.
+    n_top
+        Genes that count as chosen by a batch.
 
     Returns
     -------
-    Ascending gene indices, int32.
+    All genes, the most variable first.
     """
-    normalised = normalise_counts(counts, library, 1e4)
-    detected = np.flatnonzero(
-        np.bincount(counts.indices[counts.data > 0], minlength=counts.shape[1])
-    )
-    if len(detected) <= n_features:
-        return detected.astype(np.int32)
-    masks = [np.ones(counts.shape[0], dtype=bool)]
-    if groups is not None:
-        sizes = np.bincount(groups)
-        masks = [groups == g for g in np.flatnonzero(sizes >= MIN_BATCH)] or masks
+    masks = batch_masks(groups, normalised.shape[0])
     scores = [_relative_dispersion(normalised[mask]) for mask in masks]
     ranks = np.array([np.argsort(np.argsort(-score, kind="stable")) for score in scores])
-    n_chosen = (ranks < n_features).sum(axis=0)
-    order = np.lexsort((np.median(ranks, axis=0), -n_chosen))
-    order = order[np.isin(order, detected)]
-    return np.sort(order[:n_features]).astype(np.int32)
+    n_chosen = (ranks < n_top).sum(axis=0)
+    return np.lexsort((np.median(ranks, axis=0), -n_chosen))
+
+
+def batch_masks(groups: NDArray[np.int64] | None, n_cells: int) -> list[NDArray[np.bool_]]:
+    """Return the cells of each batch that is large enough, or all cells where none is."""
+    everyone = [np.ones(n_cells, dtype=bool)]
+    if groups is None:
+        return everyone
+    large = np.flatnonzero(np.bincount(groups) >= MIN_BATCH)
+    return [groups == g for g in large] or everyone
 
 
 def mean_and_variance(X: sp.csr_array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
