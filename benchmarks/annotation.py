@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.machine import write_result
 from benchmarks.outcome import Cached, cached
 from benchmarks.peers import ANNOTATORS
+from benchmarks.peers.celltypist import environment_versions
 from benchmarks.scores import agreement
 from benchmarks.tasks import GROUPS, Task, annotation_tasks
 
@@ -30,6 +31,8 @@ def main(arguments: list[str]) -> None:
             rows.append(row)
             print(f"{row['task']:28} {row['method']:16} {row['macro_f1']:.4f}", flush=True)
     result = {"groups": options.groups, "splits": rows, "summary": summarise(rows)}
+    if "celltypist" in methods:
+        result["celltypist_environment"] = environment_versions()
     for line in table(result["summary"]):
         print(line)
     print(write_result("annotation", result, half=options.only))

@@ -16,7 +16,7 @@ import anndata as ad
 import numpy as np
 
 from benchmarks.machine import write_result
-from benchmarks.peers.celltypist import run_worker
+from benchmarks.peers.celltypist import environment_versions, run_worker
 from benchmarks.places import cache_folder
 from benchmarks.product import build, label
 from benchmarks.simulated import simulated_query
@@ -56,6 +56,7 @@ def _annotate(n_cells: int, runs: int) -> dict[str, Any]:
     ours = _seconds(once, runs, warm_up=True)
     theirs, theirs_alone = _celltypist(str(path), runs)
     return {
+        "celltypist_environment": environment_versions(),
         "n_cells": n_cells,
         "n_genes": query.n_vars,
         "density": query.X.nnz / (query.n_obs * query.n_vars),

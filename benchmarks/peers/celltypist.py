@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import sys
 import venv
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -65,6 +63,16 @@ def environment_python() -> Path:
     return python
 
 
+def environment_versions() -> dict[str, str]:
+    """Versions in CellTypist's environment, for the record beside its figures."""
+    names = ("celltypist", "scikit-learn", "scanpy", "numpy")
+    code = f"from importlib.metadata import version; print(*map(version, {names}))"
+    done = subprocess.run(
+        [environment_python(), "-c", code], check=True, capture_output=True, text=True
+    )
+    return dict(zip(names, done.stdout.split(), strict=True))
+
+
 def main(arguments: list[str]) -> None:
     """Create CellTypist's environment under ``benchmarks/.cache``; it needs no torch."""
     if arguments:
@@ -74,14 +82,4 @@ def main(arguments: list[str]) -> None:
     venv.create(folder, with_pip=True, clear=True)
     python = folder / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", *REQUIREMENTS], check=True)
-    report = subprocess.run(
-        [
-            python,
-            "-c",
-            "import celltypist, sklearn; print(celltypist.__version__, sklearn.__version__)",
-        ],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    print(json.dumps({"python": str(python), "versions": report.stdout.split()}), file=sys.stdout)
+    print(python)

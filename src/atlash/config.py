@@ -50,11 +50,13 @@ class TrainConfig:
         Share of these genes that are markers of types in the training cells; the others are
         the most variable ones.
     n_members
-        Gene networks; their codes and that of the component network are averaged.
+        Gene networks; their codes and those of the component networks are averaged.
     n_hidden, n_hidden_2
         Widths of each gene network's hidden layers.
-    n_components, n_component_hidden
-        Principal components, and the width of the network that reads them.
+    n_components
+        Principal components.
+    n_component_members, n_component_hidden
+        Networks that read them, and their width.
     dropout
         Share of hidden units dropped.
     n_steps
@@ -62,7 +64,7 @@ class TrainConfig:
     batch_size
         Cells a step.
     learning_rate, component_learning_rate, weight_decay
-        Of AdamW with a one-cycle schedule; the component network has a rate of its own.
+        Of AdamW with a one-cycle schedule; the component networks have a rate of their own.
     anchor_weight, similarity_weight
         Weights of the anchor loss (a cross entropy a bit) and of the similarity loss (a cross
         entropy over types).
@@ -98,10 +100,11 @@ class TrainConfig:
     n_bits: int | None = None
     n_features: int = 2000
     marker_share: float = 0.5
-    n_members: int = 1
-    n_hidden: int = 256
+    n_members: int = 2
+    n_hidden: int = 192
     n_hidden_2: int = 128
     n_components: int = 50
+    n_component_members: int = 3
     n_component_hidden: int = 128
     dropout: float = 0.3
     n_steps: int = 600

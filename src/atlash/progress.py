@@ -19,7 +19,7 @@ class Advance(Protocol):
 
 @contextmanager
 def track(description: str, total: int, *, show: bool) -> Iterator[Advance]:
-    """Show a bar while the block runs, and yield what moves it.
+    """Show a bar while the block runs, where somebody sees it, and yield what moves it.
 
     Parameters
     ----------
@@ -49,7 +49,9 @@ def track(description: str, total: int, *, show: bool) -> Iterator[Advance]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    seen = console.is_terminal or console.is_jupyter  # a log would get an empty line
+    with Progress(*columns, console=console, transient=True, disable=not seen) as progress:
         task = progress.add_task(description, total=total)
         yield lambda steps=1: progress.advance(task, steps)
 

@@ -49,7 +49,7 @@ class RowMatrix(Protocol):
 class CompressedRows:
     """CSR whose three arrays lie in memory, HDF5 or zarr; only ``indptr`` is held."""
 
-    def __init__(self, data: Any, indices: Any, indptr: Any, shape: tuple[int, int]) -> None:  # noqa: ANN401
+    def __init__(self, data: Any, indices: Any, indptr: Any, *, shape: tuple[int, int]) -> None:  # noqa: ANN401
         self._data = data
         self._indices = indices
         self._indptr = np.asarray(indptr[:])

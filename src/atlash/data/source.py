@@ -114,7 +114,13 @@ class MatrixSource:
 
 
 def open_sources(cells: Cells | Sequence[Cells], layer: str | None = None) -> list[CellSource]:
-    """Open one or several holders of cells; see `open_source`."""
+    """Open one or several holders of cells; see `open_source`.
+
+    Raises
+    ------
+    EmptyInputError
+        The list of inputs is empty.
+    """
     if isinstance(cells, Sequence) and not isinstance(cells, str):
         if not cells:
             msg = "The list of inputs is empty; at least one AnnData or file is needed."

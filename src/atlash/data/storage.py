@@ -152,7 +152,7 @@ def stored_matrix(element: Any, name: str) -> RowMatrix:  # noqa: ANN401
             f"do not fit a matrix of {size[0]:,} x {size[1]:,}. Copy or download the file again."
         )
         raise FileFormatError(msg)
-    return CompressedRows(*parts, size) if kind == "csr" else SpilledRows(*parts, shape=size)
+    return (CompressedRows if kind == "csr" else SpilledRows)(*parts, shape=size)
 
 
 def _stored_dense(element: Any, name: str) -> RowMatrix:  # noqa: ANN401

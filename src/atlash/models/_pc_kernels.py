@@ -17,34 +17,21 @@ TINY = 1e-3
 
 
 @numba.njit(cache=True, nogil=True)
-def project(  # noqa: PLR0917
+def add_energy(
     indptr: NDArray[np.int64],
     indices: NDArray[np.int32],
     data: Floats,
-    scaling: tuple[Floats, Floats, Floats, np.float32],
-    axes: Floats,
-    start: Floats,
-    places: Floats,
+    scaling: tuple[Floats, Floats, Floats],
     energy: NDArray[np.float64],
 ) -> None:
-    """Write each cell's place on the axes, and its squared standardised expression."""
-    mean, inverse_scale, silent, upper = scaling
-    silent_energy = 0.0
-    for f in range(silent.shape[0]):
-        silent_energy += silent[f] * silent[f]
-    for row in range(places.shape[0]):
-        place = places[row]
-        place[:] = start
-        total = silent_energy
+    """Add to each cell's squared standardised expression what its expressed features change."""
+    mean, inverse_scale, upper = scaling
+    for row in range(energy.shape[0]):
         for k in range(indptr[row], indptr[row + 1]):
             f = indices[k]
-            value = min((data[k] - mean[f]) * inverse_scale[f], upper)
-            total += value * value - silent[f] * silent[f]
-            step = value - silent[f]
-            axis = axes[f]
-            for j in range(place.shape[0]):
-                place[j] += step * axis[j]
-        energy[row] = total
+            silent = mean[f] * inverse_scale[f]
+            value = min((data[k] - mean[f]) * inverse_scale[f], upper[0])
+            energy[row] += value * value - silent * silent
 
 
 @numba.njit(cache=True, nogil=True)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
     from numpy.typing import NDArray
 
-MAX_CELLS, MAX_INNER_CELLS = 4000, 2500
+MAX_CELLS, MAX_INNER_CELLS = 8000, 2500
 """Most cells that the space is fitted to, in the end and with a type held out."""
 MIN_OF_TYPE = 150
 """Cells of a type that are kept when cells are drawn."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atlash.data.variable import mean_and_variance
+from atlash.nn.inference import standardised_product
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -82,17 +83,16 @@ class PCSpace:
         of the squared expression that lies outside the axes, and the negative greatest logit
         and the entropy of the linear classifier.
         """
-        from atlash.models._pc_kernels import measure, project  # numba: imported when needed
+        from atlash.models._pc_kernels import add_energy, measure  # numba: when needed
 
         if measured is None:
             measured = np.ones(len(self.mean), dtype=bool)
-        silent = np.where(measured, -self.mean * self.inverse_scale, 0).astype(np.float32)
-        places = np.empty((X.shape[0], self.axes.shape[1]), dtype=np.float32)
-        energy = np.empty(X.shape[0], dtype=np.float64)
-        start = (silent.astype(np.float64) @ self.axes).astype(np.float32)
-        cells = (X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data)
-        scaling = (self.mean, self.inverse_scale, silent, np.float32(UPPER))
-        project(*cells, scaling, self.axes, start, places, energy)
+        scaling = (self.mean, self.inverse_scale, np.array([UPPER], dtype=np.float32))
+        start = np.zeros(self.axes.shape[1], dtype=np.float32)
+        places = standardised_product(X, scaling, self.axes, measured=measured, start=start)
+        silent = np.where(measured, self.mean * self.inverse_scale, 0).astype(np.float64)
+        energy = np.full(X.shape[0], silent @ silent)
+        add_energy(X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data, scaling, energy)
         out = np.empty((X.shape[0], N_SUBSCORES))
         near, middle = (self.near, self.near_centres), (self.middle, self.middle_centres)
         far, overall = (self.far, self.far_centres), (self.overall, self.overall_centre[None])

@@ -34,77 +34,68 @@ def _activate(values: Floats, gain: Floats, shift: Floats) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_product(x: Floats, matrix: Floats, out: Floats) -> None:
-    """Add ``x @ matrix`` to ``out``; zeros of ``x``, half of all after ReLU, are skipped."""
-    for i in range(x.shape[0]):
-        factor = x[i]
-        if factor != 0:
-            row = matrix[i]
-            for j in range(out.shape[0]):
-                out[j] += factor * row[j]
+def _add_product(x: Floats, matrix: Floats, out: Floats, scratch: NDArray[np.int64]) -> None:
+    """Add ``x @ matrix`` to ``out``.
 
-
-@numba.njit(cache=True, nogil=True)
-def add_first_layer(
-    columns: NDArray[np.int32],
-    values: Floats,
-    scaling: tuple[Floats, Floats, Floats],
-    first: Floats,
-    out: Floats,
-) -> None:
-    """Add what one cell's expressed features change in the first layer of a silent cell."""
-    mean, inverse_scale, upper = scaling
-    for k in range(columns.shape[0]):
-        f = columns[k]
-        silent = -mean[f] * inverse_scale[f]
-        value = min((values[k] - mean[f]) * inverse_scale[f], upper[0]) - silent
-        row = first[f]
-        for j in range(out.shape[0]):
-            out[j] += value * row[j]
-
-
-@numba.njit(cache=True, nogil=True)
-def forward(  # noqa: PLR0917
-    indptr: NDArray[np.int64],
-    indices: NDArray[np.int32],
-    data: Floats,
-    silent_cell: Floats,
-    weights: tuple[Floats, ...],
-    out: Floats,
-) -> None:
-    """Write the mean code of all networks for each row of a CSR matrix into ``out``.
-
-    ``silent_cell`` is the first layer of a cell with all measured features at zero;
-    ``weights`` are the arrays of ``EncoderWeights`` in their order, without ``first_bias``,
-    which ``silent_cell`` holds.
+    Zeros of ``x``, half of all after ReLU, are left out first, without a branch that the
+    processor would have to guess; then four rows are added at a time, in their order.
+    ``scratch`` has at least as many places as ``x``, and one more.
     """
-    (mean, inverse_scale, upper, first, gain_1, shift_1) = weights[:6]
-    (second, bias_2, gain_2, shift_2, last, bias_3) = weights[6:12]
-    (inner, inner_bias, inner_gain, inner_shift, inner_last, skip, skip_bias) = weights[12:]
+    n = 0
+    for i in range(x.shape[0]):
+        scratch[n] = i
+        n += x[i] != 0
+    for start in range(0, n, 4):
+        left = n - start  # past the end nothing is added
+        i = scratch[start]
+        j = scratch[start + 1] if left > 1 else i
+        k = scratch[start + 2] if left > 2 else i
+        m = scratch[start + 3] if left > 3 else i
+        a, p = x[i], matrix[i]
+        b, q = x[j] if left > 1 else np.float32(0), matrix[j]
+        c, r = x[k] if left > 2 else np.float32(0), matrix[k]
+        d, s = x[m] if left > 3 else np.float32(0), matrix[m]
+        for col in range(out.shape[0]):
+            out[col] = (((out[col] + a * p[col]) + b * q[col]) + c * r[col]) + d * s[col]
+
+
+@numba.njit(cache=True, nogil=True)
+def forward(
+    first_layer: Floats,
+    genes: tuple[Floats, ...],
+    components: tuple[Floats, ...],
+    bias: Floats,
+    out: Floats,
+) -> None:
+    """Write the mean code of all networks for each cell into ``out``.
+
+    ``first_layer`` holds each cell's gene networks side by side, then its components, and is
+    used up. ``genes`` and ``components`` are arrays of ``EncoderWeights``; the component
+    networks lie side by side too, and their straight paths are summed into one.
+    """
+    (gain_1, shift_1, second, bias_2, gain_2, shift_2, last) = genes
+    (inner, inner_bias, inner_gain, inner_shift, inner_last, straight) = components
     n_members, n_hidden, n_second = second.shape
-    h1 = np.empty(first.shape[1], dtype=np.float32)
+    n_readers, width = inner_gain.shape
     h2 = np.empty(n_second, dtype=np.float32)
-    w = np.empty(inner.shape[1], dtype=np.float32)
-    share = np.float32(1 / (n_members + 1))
-    scaling = (mean, inverse_scale, upper)
+    w = np.empty(n_readers * width, dtype=np.float32)
+    scratch = np.empty(first_layer.shape[1] + w.size + n_second + 1, dtype=np.int64)
+    share = np.float32(1 / (n_members + n_readers))
     for row in range(out.shape[0]):
-        h1[:] = silent_cell
-        entries = slice(indptr[row], indptr[row + 1])
-        add_first_layer(indices[entries], data[entries], scaling, first, h1)
-        z = out[row]
-        z[:] = skip_bias
-        components = h1[n_members * n_hidden :]
+        z, h1 = out[row], first_layer[row]
+        z[:] = bias
+        u = h1[n_members * n_hidden :]
         w[:] = inner_bias
-        _add_product(components, inner, w)
-        _activate(w, inner_gain, inner_shift)
-        _add_product(w, inner_last, z)
-        _add_product(components, skip, z)
+        _add_product(u, inner, w, scratch)
+        for c in range(n_readers):
+            _activate(w[c * width : (c + 1) * width], inner_gain[c], inner_shift[c])
+        _add_product(w, inner_last, z, scratch)
+        _add_product(u, straight, z, scratch)
         for m in range(n_members):
             part = h1[m * n_hidden : (m + 1) * n_hidden]
             _activate(part, gain_1[m], shift_1[m])
             h2[:] = bias_2[m]
-            _add_product(part, second[m], h2)
+            _add_product(part, second[m], h2, scratch)
             _activate(h2, gain_2[m], shift_2[m])
-            z += bias_3[m]
-            _add_product(h2, last[m], z)
+            _add_product(h2, last[m], z, scratch)
         z *= share

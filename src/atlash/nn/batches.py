@@ -71,7 +71,8 @@ def thin(
     -------
     Binomial draws ``(n,)``, float32.
     """
-    whole = np.floor(counts + rng.random(len(counts), dtype=np.float32))
+    whole = np.floor(counts)
+    whole += rng.random(len(counts), dtype=np.float32) < counts - whole
     kept = (rng.random(len(counts)) < share).astype(np.float32)  # right where the count is 1
     other = np.flatnonzero(whole != 1)
     kept[other] = rng.binomial(whole[other].astype(np.int64), share[other])

@@ -21,7 +21,7 @@ def resolve_device(name: str) -> torch.device:
         return torch.device("cpu")
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         msg = (
             f"The device {name!r} cannot be used here ({str(error).splitlines()[0]}). "

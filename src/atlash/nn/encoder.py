@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class HashEncoder(nn.Module):
     """Networks that read the same cells and are averaged in code space.
 
-    A gene network is linear, layer norm, ReLU, linear, layer norm, ReLU, linear. The component
+    A gene network is linear, layer norm, ReLU, linear, layer norm, ReLU, linear. A component
     network reads principal components, whose axes are fixed: linear, layer norm, ReLU, linear,
     and a linear path beside it. Genes tell types with markers of their own apart; components
     hold the many small differences between close types, and need fewer cells. Layer norm
@@ -56,7 +56,7 @@ class HashEncoder(nn.Module):
         start = torch.Generator().manual_seed(random_state)
         n_features, n_components = axes.shape
         members, hidden, hidden_2 = config.n_members, config.n_hidden, config.n_hidden_2
-        width = config.n_component_hidden
+        readers, width = config.n_component_members, config.n_component_hidden
 
         def linear(n: int, n_in: int, n_out: int) -> nn.Parameter:
             draws = torch.randn(n, n_in, n_out, generator=start)
@@ -79,19 +79,22 @@ class HashEncoder(nn.Module):
         self.last_bias = vector(members, n_bits, 0.0)
 
         self.register_buffer("axes", axes.to(device))
-        self.component = linear(1, n_components, width)
-        self.component_bias, self.component_shift = vector(1, width, 0.0), vector(1, width, 0.0)
-        self.component_gain = vector(1, width, 1.0)
-        self.component_last = linear(1, width, n_bits)
-        self.component_skip = linear(1, n_components, n_bits)
-        self.component_last_bias = vector(1, n_bits, 0.0)
+        self.component = linear(readers, n_components, width)
+        self.component_bias, self.component_shift = (
+            vector(readers, width, 0.0),
+            vector(readers, width, 0.0),
+        )
+        self.component_gain = vector(readers, width, 1.0)
+        self.component_last = linear(readers, width, n_bits)
+        self.component_skip = linear(readers, n_components, n_bits)
+        self.component_last_bias = vector(readers, n_bits, 0.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return each network's code: ``(batch, n_features)`` to ``(m + 1, batch, n_bits)``."""
+        """Return each network's code: ``(batch, n_features)`` to ``(m + c, batch, n_bits)``."""
         return torch.cat([self._from_genes(x), self._from_components(x)])
 
     def component_parameters(self) -> list[nn.Parameter]:
-        """Return what the component network learns; it takes a faster rate."""
+        """Return what the component networks learn; they take a faster rate."""
         return [p for name, p in self.named_parameters() if name.startswith("component")]
 
     def _from_genes(self, x: Tensor) -> Tensor:
@@ -102,10 +105,10 @@ class HashEncoder(nn.Module):
         return torch.bmm(h, self.last) + self.last_bias
 
     def _from_components(self, x: Tensor) -> Tensor:
-        u = (x @ self.axes)[None]
-        h = torch.bmm(u, self.component) + self.component_bias
+        u = x @ self.axes
+        h = torch.matmul(u, self.component) + self.component_bias
         h = self._activate(h, self.component_gain, self.component_shift)
-        straight = torch.bmm(u, self.component_skip)
+        straight = torch.matmul(u, self.component_skip)
         return torch.bmm(h, self.component_last) + straight + self.component_last_bias
 
     def _activate(self, h: Tensor, gain: Tensor, shift: Tensor) -> Tensor:
@@ -124,8 +127,7 @@ def export_weights(encoder: HashEncoder, standardiser: Standardiser) -> EncoderW
     gene_layers = state["first"].transpose(1, 0, 2).reshape(n_features, members * n_hidden)
     state["first"] = np.hstack([gene_layers, encoder.axes.cpu().numpy()])
     for name, array in state.items():
-        own = array[0] if name.startswith("component") else array
-        flat = own.squeeze(-2) if name.endswith(("bias", "gain", "shift")) else own
+        flat = array.squeeze(-2) if name.endswith(("bias", "gain", "shift")) else array
         state[name] = np.ascontiguousarray(flat, dtype=np.float32)
     return EncoderWeights(
         mean=standardiser.mean,

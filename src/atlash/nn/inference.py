@@ -31,19 +31,60 @@ def encode(X: csr_array, weights: EncoderWeights, measured: NDArray[np.bool_]) -
     """
     from atlash.nn._forward import forward  # numba: imported when needed
 
-    z = np.empty((X.shape[0], weights.n_bits), dtype=np.float32)
-    indptr = X.indptr.astype(np.int64, copy=False)
-    indices = X.indices.astype(np.int32, copy=False)
-    arrays = weights.arrays()
-    del arrays["first_bias"]
-    silent = _silent_cell(weights, measured)
-    forward(indptr, indices, X.data, silent, tuple(arrays.values()), z)
+    w = weights
+    n_bits, n_gene_units = w.n_bits, w.first_bias.size
+    start = np.zeros(w.first.shape[1], dtype=np.float32)
+    start[:n_gene_units] = w.first_bias.ravel()
+    scaling = (w.mean, w.inverse_scale, w.upper)
+    layer = standardised_product(X, scaling, w.first, measured=measured, start=start)
+    genes = (
+        w.first_gain, w.first_shift, w.second, w.second_bias, w.second_gain, w.second_shift, w.last
+    )  # fmt: skip
+    side_by_side = w.component.transpose(1, 0, 2).reshape(w.component.shape[1], -1)
+    components = (
+        np.ascontiguousarray(side_by_side), w.component_bias.ravel(), w.component_gain,
+        w.component_shift, w.component_last.reshape(-1, n_bits), w.component_skip.sum(axis=0),
+    )  # fmt: skip
+    bias = w.last_bias.sum(axis=0) + w.component_last_bias.sum(axis=0)
+    z = np.empty((X.shape[0], n_bits), dtype=np.float32)
+    forward(layer, genes, components, bias, z)
     return z
 
 
-def _silent_cell(weights: EncoderWeights, measured: NDArray[np.bool_]) -> Floats:
-    """Return the first layer of a cell in which all measured features are at zero."""
-    silent = np.where(measured, -weights.mean * weights.inverse_scale, 0).astype(np.float64)
-    first = silent @ weights.first
-    first[: weights.first_bias.size] += weights.first_bias.ravel()
-    return first.astype(np.float32)
+def standardised_product(
+    X: csr_array,
+    scaling: tuple[Floats, Floats, Floats],
+    matrix: Floats,
+    *,
+    measured: NDArray[np.bool_],
+    start: Floats,
+) -> Floats:
+    """Return ``start + x @ matrix`` for each cell ``x`` after standardising it.
+
+    Parameters
+    ----------
+    X
+        Normalised expression of the features ``(n, n_features)``, CSR float32.
+    scaling
+        Mean and inverse scale of each feature, and the greatest standardised value.
+    matrix
+        ``(n_features, width)``.
+    measured
+        Features that the data hold ``(n_features,)``; the others enter as 0.
+    start
+        ``(width,)``.
+
+    Returns
+    -------
+    ``(n, width)`` float32.
+    """
+    from atlash.nn._sparse import standardised_product as compiled
+
+    mean, inverse_scale, _ = scaling
+    silent = np.where(measured, -mean * inverse_scale, 0).astype(np.float64)
+    silent_cell = (silent @ matrix + start).astype(np.float32)
+    out = np.empty((X.shape[0], matrix.shape[1]), dtype=np.float32)
+    indptr = X.indptr.astype(np.int64, copy=False)
+    indices = X.indices.astype(np.int32, copy=False)
+    compiled(indptr, indices, X.data, scaling, matrix, silent_cell, out)
+    return out

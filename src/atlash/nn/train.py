@@ -140,14 +140,7 @@ def train(
         loss.backward()
         optimiser.step()
         schedule.step()
-        value = loss.item()
-        if not math.isfinite(value):
-            msg = (
-                f"The loss became {value} at step {step}. Check the counts for extreme values, "
-                f"or lower the learning rate (now {config.learning_rate:g})."
-            )
-            raise TrainingError(msg)
-        progress(value)
+        progress(_finite(loss, step, config))
         last = step == config.n_steps or stop.is_set()
         if held_out is not None and (last or _is_check(step, config.n_steps)):
             held_out.look(encoder, objective, step)
@@ -157,6 +150,18 @@ def train(
         step = held_out.restore(encoder)
     learned = torch.where(objective.current_anchors() > 0, 1, -1).to(torch.int8).cpu().numpy()
     return Learned(export_weights(encoder, standardiser), learned, step)
+
+
+def _finite(loss: Tensor, step: int, config: TrainConfig) -> float:
+    """Return the loss as a number, if it is one."""
+    value = loss.item()
+    if math.isfinite(value):
+        return value
+    msg = (
+        f"The loss became {value} at step {step}. Check the counts for extreme values, "
+        f"or lower the learning rate (now {config.learning_rate:g})."
+    )
+    raise TrainingError(msg)
 
 
 def _is_check(step: int, n_steps: int) -> bool:
@@ -209,6 +214,7 @@ class _HeldOut:
     def __init__(
         self, cells: TrainingCells, standardiser: Standardiser, config: TrainConfig
     ) -> None:
+        self.config = config
         rng = np.random.default_rng(0)
         index = rng.permutation(len(cells.labels))[:MAX_VALIDATION]
         x = augmented(cells, index, standardiser, as_they_are(config), rng)
@@ -224,7 +230,7 @@ class _HeldOut:
         device = encoder.first.device
         encoder.eval()
         z = encoder(self.x.to(device)).mean(dim=0, keepdim=True)
-        loss = objective(z, self.target.to(device)).item()
+        loss = _finite(objective(z, self.target.to(device)), step, self.config)
         encoder.train()
         if loss < self.best:
             self.best, self.step = loss, step

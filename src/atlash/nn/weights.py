@@ -20,7 +20,7 @@ class EncoderWeights:
 
     A feature enters as ``x = min((v - mean) * inverse_scale, upper)``, ``v`` its normalised
     expression; a feature that was not measured enters as 0, its mean. There are ``m``
-    gene networks of widths ``h`` and ``h2``, and one network of width ``w`` over ``p``
+    gene networks of widths ``h`` and ``h2``, and ``c`` networks of width ``w`` over ``p``
     principal components; their codes are averaged.
 
     Attributes
@@ -41,11 +41,11 @@ class EncoderWeights:
     last, last_bias
         ``(m, h2, n_bits)``, ``(m, n_bits)``.
     component
-        ``(p, w)``.
+        ``(c, p, w)``.
     component_bias, component_gain, component_shift
-        ``(w,)``.
+        ``(c, w)``.
     component_last, component_skip, component_last_bias
-        ``(w, n_bits)``, ``(p, n_bits)``, ``(n_bits,)``.
+        ``(c, w, n_bits)``, ``(c, p, n_bits)``, ``(c, n_bits)``.
     """
 
     mean: Floats

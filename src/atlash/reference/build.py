@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import pandas as pd
 
-from atlash.config import BuildConfig, InputConfig
+from atlash.config import BuildConfig, InputConfig, Quantisation
 from atlash.data.source import open_sources
 from atlash.errors import InputError
 from atlash.models.encode import bind_source, encode_source
@@ -21,7 +21,7 @@ from atlash.reference.gather import gather
 from atlash.reference.labels import read_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -30,6 +30,29 @@ if TYPE_CHECKING:
     from atlash.models.annotator import Annotator
     from atlash.reference.gather import Gathered
     from atlash.reference.labels import Labels
+
+_RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
+    ("at least 1", lambda x: x >= 1, (
+        "n_features", "n_members", "n_hidden", "n_hidden_2", "n_components",
+        "n_component_members", "n_component_hidden", "n_steps", "batch_size",
+        "n_pseudo_batches", "max_cells", "chunk_size",
+    )),
+    ("at least 2, so that cells can be held out", lambda x: x >= 2, ("n_folds",)),
+    ("at least 0", lambda x: x >= 0, (
+        "anchor_weight", "similarity_weight", "quantisation_weight", "weight_decay",
+        "gene_jitter", "mixup",
+    )),
+    ("above 0", lambda x: x > 0, (
+        "learning_rate", "component_learning_rate", "similarity_scale", "upper",
+    )),
+    ("from 0 to 1", lambda x: 0 <= x <= 1, (
+        "marker_share", "thin_probability", "max_unlabelled",
+    )),
+    ("from 0 to below 1", lambda x: 0 <= x < 1, ("dropout", "class_balance")),
+    ("above 0 and at most 1", lambda x: 0 < x <= 1, ("thin_least",)),
+    ("from 0 to below 0.5", lambda x: 0 <= x < 0.5, ("gene_dropout",)),
+)  # fmt: skip
+"""What must hold, and of which options; NaN is out of every range."""
 
 
 @dataclass(frozen=True)
@@ -87,17 +110,19 @@ def check_build_config(config: BuildConfig) -> None:
     if train.n_bits is not None and (train.n_bits < 8 or train.n_bits % 8):
         msg = f"Codes of {train.n_bits} bits are not possible: give a multiple of 8, such as 64."
         raise InputError(msg)
-    least_one = ("n_features", "n_members", "n_hidden", "n_hidden_2", "n_steps", "batch_size")
-    for name in (*least_one, "max_cells"):
-        if getattr(train, name) < 1:
-            msg = f"`{name}` is {getattr(train, name)}, but must be at least 1."
-            raise InputError(msg)
-    if train.n_folds < 2:
-        msg = f"`n_folds` is {train.n_folds}; calibration needs at least 2."
+    if train.quantisation not in get_args(Quantisation):
+        forms = ", ".join(map(repr, get_args(Quantisation)))
+        msg = f"`quantisation` is {train.quantisation!r}, but must be one of {forms}."
         raise InputError(msg)
-    if not 0 <= config.max_unlabelled <= 1:
-        msg = f"`max_unlabelled` is {config.max_unlabelled}, but must be from 0 to 1."
-        raise InputError(msg)
+    values = vars(train) | {
+        "max_unlabelled": config.max_unlabelled,
+        "chunk_size": config.chunk_size,
+    }
+    for wanted, holds, names in _RANGES:
+        for name in names:
+            if not holds(values[name]):
+                msg = f"`{name}` is {values[name]}, but must be {wanted}."
+                raise InputError(msg)
 
 
 def _encode_all(

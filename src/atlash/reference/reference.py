@@ -12,7 +12,6 @@ from atlash.config import BuildConfig
 from atlash.errors import ReferenceFileError
 from atlash.reference import store
 from atlash.reference.arrays import fingerprint
-from atlash.reference.build import BuildRequest, build_parts
 from atlash.reference.state import anchor_frame, annotator_arrays, gene_frame, restore_annotator
 
 if TYPE_CHECKING:
@@ -96,6 +95,8 @@ class Reference:
         TrainingError
             If the loss is not finite.
         """
+        from atlash.reference.build import BuildRequest, build_parts  # loads torch
+
         request = BuildRequest(
             labels_key,
             batch_key,
@@ -153,7 +154,9 @@ class Reference:
         stored = store.read(path, verify=verify)
         meta = dict(stored.meta)
         target, written = meta.pop("target_sum"), meta.pop("fingerprint")
-        annotator = restore_annotator(stored.arrays, stored.genes, stored.anchors, target)
+        annotator = restore_annotator(
+            stored.arrays, stored.genes, stored.anchors, target_sum=target
+        )
         reference = cls(annotator, stored.cells, meta)
         if reference.fingerprint != written:
             msg = (

@@ -59,7 +59,11 @@ def anchor_frame(annotator: Annotator, n_cells: NDArray[np.int64]) -> pd.DataFra
 
 
 def restore_annotator(
-    arrays: Mapping[str, NDArray[Any]], genes: pd.DataFrame, anchors: pd.DataFrame, target: float
+    arrays: Mapping[str, NDArray[Any]],
+    genes: pd.DataFrame,
+    anchors: pd.DataFrame,
+    *,
+    target_sum: float,
 ) -> Annotator:
     """Rebuild an annotator from what was stored.
 
@@ -76,7 +80,7 @@ def restore_annotator(
         packed = np.stack([np.frombuffer(b, dtype=np.uint8) for b in anchors["bits"]])
         return Annotator(
             recipe=Recipe(
-                GeneTable.from_frame(genes), genes["fraction"].to_numpy(), features, target
+                GeneTable.from_frame(genes), genes["fraction"].to_numpy(), features, target_sum
             ),
             weights=weights,
             anchors=np.where(unpack(packed), 1, -1).astype(np.int8),

@@ -1,0 +1,20 @@
+import pytest
+import torch
+
+from atlash.errors import InputError
+from atlash.nn.device import resolve_device
+
+
+def test_auto_takes_a_gpu_where_there_is_one():
+    expected = "cuda" if torch.cuda.is_available() else "cpu"
+    assert resolve_device("auto").type == expected
+
+
+def test_takes_a_device_by_name():
+    assert resolve_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["gpu", "", "cuda:99", "cpu:abc", "meta"])
+def test_says_which_device_cannot_be_used_and_what_to_do(name):
+    with pytest.raises(InputError, match=r"cannot be used here .*device='auto' or device='cpu'"):
+        resolve_device(name)

@@ -1,0 +1,59 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from atlash.codes.anchors import make_anchors
+from atlash.config import TrainConfig
+from atlash.nn.losses import anchor_loss, quantisation_loss, similarity_loss
+from atlash.nn.objective import Objective
+
+ANCHORS = make_anchors(3, 16)[0]
+LABELS = np.repeat([0, 1, 2], [50, 30, 2])
+CONFIG = TrainConfig()
+
+
+def codes(members=2, seed=0):
+    return torch.randn(members, 6, 16, generator=torch.Generator().manual_seed(seed))
+
+
+TARGET = torch.eye(3)[[0, 1, 2, 0, 1, 2]]
+
+
+def test_is_the_weighted_sum_of_its_parts_over_all_networks():
+    objective = Objective(ANCHORS, LABELS, CONFIG)
+    z, target = codes(), TARGET.repeat(2, 1)
+    flat, anchors = z.reshape(12, 16), torch.from_numpy(ANCHORS).float()
+    weight = target @ objective.weights
+    logits = CONFIG.similarity_scale * torch.tanh(flat) @ anchors.T / 16
+    expected = (
+        CONFIG.anchor_weight * anchor_loss(flat, target @ anchors, weight)
+        + CONFIG.similarity_weight * similarity_loss(logits, target, weight)
+        + CONFIG.quantisation_weight * quantisation_loss(flat, CONFIG.quantisation)
+    )
+    assert objective(z, TARGET).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_rare_types_weigh_more_and_types_without_cells_do_no_harm():
+    weights = Objective(ANCHORS, LABELS, CONFIG).weights
+    assert weights[0] < weights[1] < weights[2]
+    assert torch.isfinite(Objective(ANCHORS, LABELS[:80], CONFIG).weights).all()
+
+
+def test_right_codes_cost_less_than_wrong_ones():
+    objective = Objective(ANCHORS, LABELS, CONFIG)
+    right = 2 * torch.from_numpy(ANCHORS).float()[[0, 1, 2, 0, 1, 2]]
+    assert objective(right[None], TARGET) < objective(right[None].roll(1, dims=1), TARGET)
+
+
+def test_anchors_are_learned_only_where_asked():
+    fixed = Objective(ANCHORS, LABELS, CONFIG)
+    assert not any(p.requires_grad for p in fixed.parameters())
+    np.testing.assert_array_equal(fixed.current_anchors().numpy(), ANCHORS)
+    learned = Objective(ANCHORS, LABELS, replace(CONFIG, learned_anchors=True))
+    learned(codes(), TARGET).backward()
+    assert learned.anchors.grad.abs().sum() > 0
+    start = learned.current_anchors().detach().numpy()
+    np.testing.assert_array_equal(np.sign(start), ANCHORS)
+    assert np.abs(start).max() < 1

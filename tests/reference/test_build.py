@@ -1,0 +1,156 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import atlash
+from atlash.config import BuildConfig, TrainConfig
+from atlash.errors import InputError, KeyNotFoundError, LabelsError
+from atlash.reference.build import check_build_config
+
+
+def test_the_defaults_are_in_range():
+    check_build_config(BuildConfig())
+
+
+@pytest.mark.parametrize("n_bits", [8, 16, 64, 120, 256])
+def test_multiples_of_eight_bits_are_possible(n_bits):
+    check_build_config(BuildConfig(TrainConfig(n_bits=n_bits)))
+
+
+@pytest.mark.parametrize("n_bits", [-8, 0, 1, 7, 12, 63, 65])
+def test_other_code_lengths_are_an_error(n_bits):
+    with pytest.raises(InputError, match=rf"Codes of {n_bits} bits .* multiple of 8, such as 64"):
+        check_build_config(BuildConfig(TrainConfig(n_bits=n_bits)))
+
+
+NUMBERS = [
+    "n_features", "n_members", "n_hidden", "n_hidden_2", "n_components", "n_component_members",
+    "n_component_hidden", "n_steps", "batch_size", "n_pseudo_batches", "max_cells",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+@pytest.mark.parametrize("value", [0, -1])
+def test_numbers_of_things_are_at_least_one(name, value):
+    with pytest.raises(InputError, match=rf"`{name}` is {value}, but must be at least 1"):
+        check_build_config(BuildConfig(TrainConfig(**{name: value})))
+    check_build_config(BuildConfig(TrainConfig(**{name: 1})))
+
+
+@pytest.mark.parametrize("n_folds", [1, 0, -2])
+def test_calibration_needs_two_folds(n_folds):
+    with pytest.raises(InputError, match=f"`n_folds` is {n_folds}, but must be at least 2"):
+        check_build_config(BuildConfig(TrainConfig(n_folds=n_folds)))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("marker_share", (-0.1, 1.1)),
+        ("dropout", (-0.1, 1.0)),
+        ("class_balance", (-0.1, 1.0)),
+        ("thin_probability", (-0.1, 1.1)),
+        ("thin_least", (0.0, 1.1)),
+        ("gene_dropout", (-0.1, 0.5)),
+    ],
+)
+def test_shares_are_shares(name, values):
+    for value in (*values, float("nan")):
+        with pytest.raises(InputError, match=rf"`{name}` is {value}, but must be "):
+            check_build_config(BuildConfig(TrainConfig(**{name: value})))
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "component_learning_rate", "upper"])
+def test_rates_are_above_zero(name):
+    for value in (0.0, -1.0, float("nan")):
+        with pytest.raises(InputError, match=rf"`{name}` is {value}, but must be above 0"):
+            check_build_config(BuildConfig(TrainConfig(**{name: value})))
+
+
+@pytest.mark.parametrize("name", ["gene_jitter", "mixup", "weight_decay", "quantisation_weight"])
+def test_strengths_are_not_negative(name):
+    with pytest.raises(InputError, match=rf"`{name}` is -1.0, but must be at least 0"):
+        check_build_config(BuildConfig(TrainConfig(**{name: -1.0})))
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
+def test_the_unlabelled_share_is_a_share(share):
+    with pytest.raises(InputError, match=r"`max_unlabelled` is .* must be from 0 to 1"):
+        check_build_config(BuildConfig(max_unlabelled=share))
+
+
+@pytest.mark.parametrize("size", [0, -5])
+def test_chunks_hold_cells(size):
+    with pytest.raises(InputError, match=rf"`chunk_size` is {size}, but must be at least 1"):
+        check_build_config(BuildConfig(chunk_size=size))
+
+
+def test_options_are_checked_before_any_cell_is_read():
+    with pytest.raises(InputError, match="n_steps"):
+        atlash.Reference.build("no/such/file.h5ad", "x", config=BuildConfig(TrainConfig(n_steps=0)))
+
+
+@pytest.mark.parametrize("key", ["cell_typ", "nothing"])
+def test_columns_are_checked_before_learning(atlas, tiny, key):
+    with pytest.raises(KeyNotFoundError, match=key):
+        atlash.Reference.build(atlas, key, config=tiny)
+    with pytest.raises(KeyNotFoundError, match=key):
+        atlash.Reference.build(atlas, "cell_type", key, config=tiny)
+
+
+def test_one_type_cannot_be_learned(atlas, tiny):
+    with pytest.raises(LabelsError, match="at least two"):
+        atlash.Reference.build(atlas[atlas.obs["cell_type"] == "T cell"], "cell_type", config=tiny)
+
+
+def test_a_device_that_is_not_there_is_an_error(atlas, tiny):
+    with pytest.raises(InputError, match="cannot be used here"):
+        atlash.Reference.build(atlas, "cell_type", config=tiny, device="cuda:99")
+
+
+def test_the_record_says_what_was_done(reference, atlas, tiny):
+    meta = reference.meta
+    assert meta["n_cells"] == meta["n_trained_on"] == 360
+    assert meta["types"] == {"B cell": 120, "NK cell": 120, "T cell": 120}
+    assert meta["training"]["n_steps"] == tiny.train.n_steps
+    assert [source["scale"] for source in meta["sources"]] == ["counts"]
+    learned = meta["learned"]
+    assert 0 < learned["n_steps"] <= tiny.train.n_steps
+    assert not learned["interrupted"]
+    assert learned["held_out_accuracy"] > 0.9
+    assert learned["anchors"]["n_types"] == 3
+
+
+def test_the_cells_are_encoded_in_order_with_all_their_columns(reference, atlas):
+    table = reference.cells.to_pandas()
+    assert list(table["cell_id"]) == list(atlas.obs_names)
+    assert list(table["label"]) == list(atlas.obs["cell_type"])
+    assert list(table["batch"]) == list(atlas.obs["batch"])
+    assert len(table["code"].iloc[0]) == reference.annotator.n_bits // 8
+
+
+def test_cells_without_a_label_are_no_part_of_the_reference(atlas, tiny):
+    atlas.obs["cell_type"] = atlas.obs["cell_type"].astype(object)
+    atlas.obs.loc[atlas.obs_names[:30], "cell_type"] = np.nan
+    with pytest.warns(match="30 of 360 cells have no label"):
+        found = atlash.Reference.build(atlas, "cell_type", config=tiny)
+    assert found.meta["n_unlabelled"] == 30
+    assert list(found.cells.to_pandas()["cell_id"]) == list(atlas.obs_names[30:])
+
+
+def test_the_same_seed_gives_the_same_reference_on_any_number_of_threads(atlas, tiny, reference):
+    one, three = (
+        atlash.Reference.build(
+            atlas, "cell_type", "batch", config=replace(tiny, n_threads=n, chunk_size=size)
+        )
+        for n, size in ((1, 7), (3, 100))
+    )
+    assert one.fingerprint == three.fingerprint == reference.fingerprint
+    assert one.cells.equals(three.cells)
+    assert one.cells.equals(reference.cells)
+
+
+def test_another_seed_gives_another_reference(atlas, tiny, reference):
+    other = atlash.Reference.build(atlas, "cell_type", "batch", config=tiny, random_state=1)
+    assert other.fingerprint != reference.fingerprint
