@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from benchmarks.machine import write_result
-from benchmarks.product import Settings, annotator
+from benchmarks.product import Settings, annotate_task
 from benchmarks.scores import agreement
 from benchmarks.tasks import annotation_tasks
 
@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> None:
             continue
         for variant in options.variants:
             for seed in range(options.seeds):
-                outcome = annotator(seed, VARIANTS[variant])(task)
+                outcome = annotate_task(task, seed, VARIANTS[variant]).outcome
                 macro_f1 = agreement(task, outcome.labels).macro_f1
                 rows.append(
                     {

@@ -51,9 +51,9 @@ def _run(task: Task, peers: list[str], seeds: list[int]) -> Iterator[Row]:
     for peer in peers:
         yield _row(task, peer, None, cached(peer, task, ANNOTATORS[peer]))
     for seed in seeds:
-        from benchmarks.product import annotator  # peers run without atlash
+        from benchmarks.product import annotate_task  # peers run without atlash
 
-        yield _row(task, OURS, seed, Cached(annotator(seed)(task), from_cache=False))
+        yield _row(task, OURS, seed, annotate_task(task, seed))
 
 
 def _row(task: Task, method: str, seed: int | None, answer: Cached) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +34,9 @@ class Outcome:
         Score that grows with the distance from training, ``(n_test,)``; empty where none.
     fit_seconds, predict_seconds
         Wall-clock times, preparing the cells included.
+    sets, types
+        Which types the set of each test cell holds, ``(n_test, n_types)``, and the types' names;
+        empty where a method has none.
     """
 
     labels: NDArray[np.str_]
@@ -41,6 +44,8 @@ class Outcome:
     novelty: NDArray[np.float64]
     fit_seconds: float
     predict_seconds: float
+    sets: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
+    types: NDArray[np.str_] = field(default_factory=lambda: np.zeros(0, dtype=str))
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,8 @@ def cached(method: str, task: Task, compute: Callable[[Task], Outcome]) -> Cache
         confidence=outcome.confidence,
         novelty=outcome.novelty,
         seconds=np.array([outcome.fit_seconds, outcome.predict_seconds]),
+        sets=outcome.sets,
+        types=outcome.types,
     )
     scratch.replace(path)
     return Cached(outcome, from_cache=False)
@@ -88,6 +95,8 @@ def _read(path: Path, stamp: str) -> Outcome | None:
             novelty=stored["novelty"],
             fit_seconds=fit_seconds,
             predict_seconds=predict_seconds,
+            sets=stored["sets"] if "sets" in stored else np.zeros((0, 0), dtype=bool),
+            types=stored["types"] if "types" in stored else np.zeros(0, dtype=str),
         )
 
 

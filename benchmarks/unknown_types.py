@@ -51,9 +51,9 @@ def _run(task: Task, only: str | None) -> Iterator[Row]:
             # The same function serves two names where a classifier's doubt is the score.
             yield _row(task, name, cached(peer.__name__, task, peer))
     if only != "peers":
-        from benchmarks.product import annotator  # peers run without atlash
+        from benchmarks.product import annotate_task  # peers run without atlash
 
-        yield _row(task, OURS, Cached(annotator(seed=0)(task), from_cache=False))
+        yield _row(task, OURS, annotate_task(task, seed=0))
 
 
 def _row(task: Task, method: str, answer: Cached) -> Row:

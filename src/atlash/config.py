@@ -7,6 +7,8 @@ from typing import Literal
 
 ScaleName = Literal["auto", "counts", "normalized", "log1p", "log2p1", "log10p1"]
 """How expression values are given; ``auto`` looks."""
+Quantisation = Literal["none", "squared", "cauchy"]
+"""Form of the quantisation loss; see :func:`atlash.nn.losses.quantisation_loss`."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class TrainConfig:
     anchor_weight: float = 1.0
     similarity_weight: float = 1.0
     similarity_scale: float = 10.0
-    quantisation: Literal["none", "squared", "cauchy"] = "squared"
+    quantisation: Quantisation = "squared"
     quantisation_weight: float = 1e-3
     class_balance: float = 0.9999
     learned_anchors: bool = False

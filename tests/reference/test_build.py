@@ -88,7 +88,9 @@ def test_chunks_hold_cells(size):
 
 def test_options_are_checked_before_any_cell_is_read():
     with pytest.raises(InputError, match="n_steps"):
-        atlash.Reference.build("no/such/file.h5ad", "x", config=BuildConfig(TrainConfig(n_steps=0)))
+        atlash.Reference.build(
+            "no/such/file.h5ad", "x", config=BuildConfig(TrainConfig(n_steps=0))
+        )
 
 
 @pytest.mark.parametrize("key", ["cell_typ", "nothing"])

@@ -122,12 +122,14 @@ def test_too_few_common_genes_are_an_error():
 
 def test_a_gene_in_two_columns_is_the_sum_of_both():
     source = cells(20, seed=0)
-    twice = ad.concat([source, source[:, GENES[:3]]], axis=1, merge="first")
-    twice.obs = source.obs
-    found = table_of(gathered(twice))
-    expected = source.to_df().reset_index(drop=True)
-    expected[GENES[:3]] *= 2
-    pd.testing.assert_frame_equal(found, expected, check_column_type=False)
+    # version numbers are no part of an identifier
+    source.var_names = [f"ENSG{k:011d}.{k % 7}" for k in range(39)] + ["ENSG00000000000.5"]
+    dense = source.X.toarray()
+    expected = dense[:, :39].copy()
+    expected[:, 0] += dense[:, 39]
+    found = gathered(source)
+    assert len(found.genes) == 39
+    np.testing.assert_array_equal(found.cells.counts.toarray(), expected)
 
 
 def test_a_sample_keeps_cells_types_and_batches_together():
@@ -160,15 +162,13 @@ def test_logarithms_become_counts_again():
     dense = source.X.toarray()
     one_molecule = np.where(dense > 0, dense, np.inf).min(axis=1) == 1
     assert one_molecule.mean() > 0.9
-    np.testing.assert_array_equal(
-        found.cells.counts.toarray()[one_molecule], dense[one_molecule]
-    )
+    np.testing.assert_array_equal(found.cells.counts.toarray()[one_molecule], dense[one_molecule])
 
 
 def test_cells_without_counts_are_left_out_with_a_warning():
     source = cells(20, seed=0)
-    source.X[3], source.X[8] = 0, 0
-    source.X.eliminate_zeros()
+    filled = np.isin(np.arange(20), [3, 8], invert=True)
+    source.X = sp.csr_matrix(source.X.multiply(filled[:, None]))
     with pytest.warns(EmptyCellsWarning, match="2 training cells without counts"):
         found = gathered(source)
     kept = np.delete(np.arange(20), [3, 8])
@@ -178,8 +178,9 @@ def test_cells_without_counts_are_left_out_with_a_warning():
 
 def test_a_cell_with_counts_in_no_common_gene_is_empty():
     one, other = cells(20, seed=0), cells(20, seed=1, genes=GENES[1:])
-    one.X[5] = 0
-    one.X[5, 0] = 7  # of a gene that the other source lacks
+    dense = one.X.toarray()
+    dense[5, 1:] = 0  # what is left is of a gene that the other source lacks
+    one.X = sp.csr_matrix(dense)
     with pytest.warns(EmptyCellsWarning, match="1 training cells"):
         found = gathered(one, other)
     assert len(found.cells) == 39

@@ -6,7 +6,7 @@ is ``z``; its relaxed bits are ``(tanh(z) + 1) / 2 = sigmoid(2 z)``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-Quantisation = Literal["none", "squared", "cauchy"]
+    from atlash.config import Quantisation
 
 
 def class_weights(counts: NDArray[np.int64], *, beta: float = 0.9999) -> NDArray[np.float64]:
