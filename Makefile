@@ -26,9 +26,9 @@ docs: ## Build the pages; open docs/_build/index.html
 	@$(SETUP) docs
 	$(VENV)/sphinx-build --fail-on-warning --quiet docs docs/_build
 
-bench: ## Run the benchmarks
+bench: ## Run a benchmark, for example: make bench NAME=annotation
 	@$(SETUP) demo
-	$(VENV)/python -m benchmarks
+	$(VENV)/python -m benchmarks $(NAME)
 
 dev: ## Install everything that a contributor needs, and the commit hooks
 	@$(SETUP) dev

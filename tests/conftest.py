@@ -87,7 +87,10 @@ def tiny():
 
 @pytest.fixture(scope="session")
 def reference(atlas_counts, tiny):
-    """A small reference built from `atlas_counts`, shared: do not change it."""
+    """A small reference built from `atlas_counts`, shared: do not change it.
+
+    Saving changes where it reads its cells from: save ``dataclasses.replace(reference)``.
+    """
     import atlash
 
     return atlash.Reference.build(

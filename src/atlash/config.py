@@ -109,7 +109,7 @@ class TrainConfig:
     n_component_members: int = 3
     n_component_hidden: int = 128
     dropout: float = 0.3
-    n_steps: int = 600
+    n_steps: int = 500
     batch_size: int = 128
     learning_rate: float = 1e-3
     component_learning_rate: float = 5e-3
@@ -121,10 +121,10 @@ class TrainConfig:
     quantisation_weight: float = 1e-3
     class_balance: float = 0.9999
     learned_anchors: bool = False
-    thin_probability: float = 0.8
+    thin_probability: float = 0.3
     thin_least: float = 0.2
-    gene_dropout: float = 0.25
-    gene_jitter: float = 0.3
+    gene_dropout: float = 0.2
+    gene_jitter: float = 0.15
     n_pseudo_batches: int = 8
     mixup: float = 0.0
     upper: float = 10.0

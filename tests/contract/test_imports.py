@@ -17,7 +17,8 @@ HEAVY = {
 
 def loaded_by(code):
     """Return the top names of the modules that a fresh interpreter loads for some code."""
-    probe = f"{code}\nimport json, sys\nprint(json.dumps(sorted({{m.split('.')[0] for m in sys.modules}})))"
+    names = "sorted({name.split('.')[0] for name in sys.modules})"
+    probe = f"{code}\nimport json, sys\nprint(json.dumps({names}))"
     found = subprocess.run(
         [sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=120
     )

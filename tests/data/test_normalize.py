@@ -211,7 +211,7 @@ def test_a_stray_linear_value_among_logarithms_is_refused(adata, counts, recipe)
     weight = np.full(40, 1 / 40)
     bound = bind(recipe, open_source(adata), InputConfig(), weight=weight)
     adata.X[50, 2] = 120.0
-    with pytest.raises(InvalidValuesError, match=r"cell 'c50'.*too large for a logarithm"):
+    with pytest.raises(InvalidValuesError, match=r"cell 'c50'.*too large for expression"):
         list(bound.chunks(10))
 
 

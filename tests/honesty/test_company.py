@@ -49,9 +49,7 @@ def alike(one, other):
 
 def parts(cells, reference, size):
     """Annotate the cells ``size`` at a time, each part as a query of its own."""
-    found = [
-        annotated(cells[k : k + size].copy(), reference) for k in range(0, cells.n_obs, size)
-    ]
+    found = [annotated(cells[k : k + size].copy(), reference) for k in range(0, cells.n_obs, size)]
     return ad.concat(found, merge="same")
 
 

@@ -109,9 +109,7 @@ def test_names_of_types_and_cells_carry_no_information(atlas_counts, reference, 
     cells.obs_names = [f"other{k}" for k in range(360)]
     found = Reference.build(cells, "cell_type", "batch", config=tiny)
     assert found.cells.column("code") == reference.cells.column("code")
-    np.testing.assert_array_equal(
-        found.annotator.weights.first, reference.annotator.weights.first
-    )
+    np.testing.assert_array_equal(found.annotator.weights.first, reference.annotator.weights.first)
 
 
 def test_learning_takes_counts_and_labels_and_nothing_else():

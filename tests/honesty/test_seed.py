@@ -61,9 +61,7 @@ def test_loading_changes_nothing(reference, fresh_counts, tmp_path):
     loaded = Reference.load(tmp_path / "r.atlash")
     assert loaded.fingerprint == reference.fingerprint
     config = AnnotateConfig(progress=False)
-    one, other = (
-        annotate(fresh_counts, r, config=config, copy=True) for r in (reference, loaded)
-    )
+    one, other = (annotate(fresh_counts, r, config=config, copy=True) for r in (reference, loaded))
     keys = AnnotationKeys()
     np.testing.assert_array_equal(one.obsm[keys.codes], other.obsm[keys.codes])
     for key in (keys.label, keys.confidence, keys.margin, keys.novelty):
@@ -76,4 +74,4 @@ def test_annotating_changes_neither_reference_nor_cells(reference, fresh_counts)
     annotate(fresh_counts, reference, config=AnnotateConfig(progress=False), copy=True)
     object.__delattr__(reference, "fingerprint")  # computed anew from the arrays
     assert reference.fingerprint == fingerprint
-    assert (fresh_counts.X != before).nnz == 0
+    assert (before != fresh_counts.X).nnz == 0

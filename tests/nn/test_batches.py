@@ -69,7 +69,7 @@ def test_thin_with_a_share_of_zero_keeps_nothing():
 
 def test_without_augmentation_cells_are_standardised_and_no_more(cells, standardiser):
     index = np.array([5, 0, 199, 5])
-    found = augmented(cells, index, standardiser, PLAIN, rng())
+    found = augmented(cells, index, standardiser, config=PLAIN, rng=rng())
     expected = expected_cells(cells, index, standardiser)
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert (expected == standardiser.upper).any()  # the upper limit is at work
@@ -78,7 +78,9 @@ def test_without_augmentation_cells_are_standardised_and_no_more(cells, standard
 
 def test_without_augmentation_nothing_is_random(cells, standardiser):
     index = np.arange(20)
-    one, other = (augmented(cells, index, standardiser, PLAIN, rng(seed)) for seed in (0, 1))
+    one, other = (
+        augmented(cells, index, standardiser, config=PLAIN, rng=rng(seed)) for seed in (0, 1)
+    )
     np.testing.assert_array_equal(one, other)
 
 
@@ -93,10 +95,10 @@ def test_as_they_are_turns_off_every_augmentation_and_nothing_else():
 )
 def test_each_augmentation_changes_cells_the_same_way_for_a_seed(cells, standardiser, option):
     config, index = replace(PLAIN, **option), np.arange(50)
-    plain = augmented(cells, index, standardiser, PLAIN, rng())
-    first = augmented(cells, index, standardiser, config, rng(3))
-    again = augmented(cells, index, standardiser, config, rng(3))
-    other = augmented(cells, index, standardiser, config, rng(4))
+    plain = augmented(cells, index, standardiser, config=PLAIN, rng=rng())
+    first = augmented(cells, index, standardiser, config=config, rng=rng(3))
+    again = augmented(cells, index, standardiser, config=config, rng=rng(3))
+    other = augmented(cells, index, standardiser, config=config, rng=rng(4))
     np.testing.assert_array_equal(first, again)
     assert (first != plain).any()
     assert (first != other).any()
@@ -104,9 +106,9 @@ def test_each_augmentation_changes_cells_the_same_way_for_a_seed(cells, standard
 
 def test_genes_left_out_are_exactly_zero_and_the_others_untouched(cells, standardiser):
     index = np.repeat(np.arange(200), 10)
-    plain = augmented(cells, index, standardiser, PLAIN, rng())
+    plain = augmented(cells, index, standardiser, config=PLAIN, rng=rng())
     config = replace(PLAIN, gene_dropout=0.25)
-    found = augmented(cells, index, standardiser, config, rng())
+    found = augmented(cells, index, standardiser, config=config, rng=rng())
     left_out = found != plain
     np.testing.assert_array_equal(found[left_out], 0)
     assert left_out.mean() == pytest.approx(0.25, abs=0.015)
@@ -119,8 +121,8 @@ def test_jitter_changes_expressed_genes_alike_in_a_pseudo_batch(cells, standardi
     index = np.arange(200)
     config = replace(PLAIN, gene_jitter=0.3, n_pseudo_batches=1)
     wide = replace(standardiser, upper=np.inf)
-    found = augmented(cells, index, wide, config, rng())
-    plain = augmented(cells, index, wide, PLAIN, rng())
+    found = augmented(cells, index, wide, config=config, rng=rng())
+    plain = augmented(cells, index, wide, config=PLAIN, rng=rng())
     silent = cells.counts.toarray() == 0
     np.testing.assert_array_equal(found[silent], plain[silent])
     values, before = (np.expm1(x / wide.inverse_scale + wide.mean) for x in (found, plain))
@@ -135,7 +137,8 @@ def test_thinning_keeps_the_level_of_expression(cells, standardiser):
     wide = replace(standardiser, upper=np.inf)
     deep = replace(cells, counts=cells.counts * 50, library=cells.library * 50)
     found, plain = (
-        augmented(deep, np.arange(200), wide, options, rng()) for options in (config, PLAIN)
+        augmented(deep, np.arange(200), wide, config=options, rng=rng())
+        for options in (config, PLAIN)
     )
     linear = [np.expm1(x / wide.inverse_scale + wide.mean).mean() for x in (found, plain)]
     assert linear[0] == pytest.approx(linear[1], rel=0.01)
@@ -145,14 +148,14 @@ def test_cells_without_counts_are_silent_not_broken(cells, standardiser):
     empty = replace(cells, counts=sp.csr_array(cells.counts.shape, dtype=np.float32),
                     library=np.zeros(200))  # fmt: skip
     config = replace(TrainConfig(), gene_dropout=0.0)
-    found = augmented(empty, np.arange(4), standardiser, config, rng())
+    found = augmented(empty, np.arange(4), standardiser, config=config, rng=rng())
     silent = -standardiser.mean * standardiser.inverse_scale
     np.testing.assert_allclose(found, np.tile(silent, (4, 1)), rtol=1e-6)
 
 
 def test_batches_show_every_cell_before_any_comes_again(cells, standardiser):
     config = replace(PLAIN, batch_size=40)
-    stream = batches(cells, standardiser, config, rng())
+    stream = batches(cells, standardiser, config=config, rng=rng())
     drawn = [x.numpy() for x, _ in islice(stream, 5)]
     everyone = expected_cells(cells, np.arange(200), standardiser)
     order = np.lexsort(np.concatenate(drawn).round(3).T)
@@ -162,7 +165,7 @@ def test_batches_show_every_cell_before_any_comes_again(cells, standardiser):
 
 
 def test_batches_pair_cells_with_their_types(cells, standardiser):
-    x, labels = next(batches(cells, standardiser, PLAIN, rng()))
+    x, labels = next(batches(cells, standardiser, config=PLAIN, rng=rng()))
     everyone = expected_cells(cells, np.arange(200), standardiser)
     for row, label in zip(x.numpy(), labels.tolist(), strict=True):
         match = np.flatnonzero(np.abs(everyone - row).max(axis=1) < 1e-4)
@@ -171,13 +174,15 @@ def test_batches_pair_cells_with_their_types(cells, standardiser):
 
 def test_batches_are_no_larger_than_the_cells(cells, standardiser):
     config = replace(PLAIN, batch_size=1000)
-    assert [len(y) for _, y in islice(batches(cells, standardiser, config, rng()), 3)] == [200] * 3
+    assert [
+        len(y) for _, y in islice(batches(cells, standardiser, config=config, rng=rng()), 3)
+    ] == [200] * 3
 
 
 def test_batches_are_the_same_for_a_seed(cells, standardiser):
     config = TrainConfig(batch_size=32)
     first, again = (
-        [x.numpy() for x, _ in islice(batches(cells, standardiser, config, rng(5)), 8)]
+        [x.numpy() for x, _ in islice(batches(cells, standardiser, config=config, rng=rng(5)), 8)]
         for _ in range(2)
     )
     np.testing.assert_array_equal(first, again)

@@ -68,6 +68,11 @@ def test_rates_are_above_zero(name):
             check_build_config(BuildConfig(TrainConfig(**{name: value})))
 
 
+def test_forms_of_quantisation_have_names():
+    with pytest.raises(InputError, match=r"`quantisation` is 'tanh', but must be one of 'none'"):
+        check_build_config(BuildConfig(TrainConfig(quantisation="tanh")))
+
+
 @pytest.mark.parametrize("name", ["gene_jitter", "mixup", "weight_decay", "quantisation_weight"])
 def test_strengths_are_not_negative(name):
     with pytest.raises(InputError, match=rf"`{name}` is -1.0, but must be at least 0"):
@@ -111,8 +116,14 @@ def test_a_device_that_is_not_there_is_an_error(atlas, tiny):
         atlash.Reference.build(atlas, "cell_type", config=tiny, device="cuda:99")
 
 
-def test_the_record_says_what_was_done(reference, atlas, tiny):
-    meta = reference.meta
+@pytest.fixture(scope="module")
+def built(atlas_counts, tiny):
+    """A reference of our own, with its cells in memory: one that was saved reads them anew."""
+    return atlash.Reference.build(atlas_counts, "cell_type", "batch", config=tiny)
+
+
+def test_the_record_says_what_was_done(built, atlas, tiny):
+    meta = built.meta
     assert meta["n_cells"] == meta["n_trained_on"] == 360
     assert meta["types"] == {"B cell": 120, "NK cell": 120, "T cell": 120}
     assert meta["training"]["n_steps"] == tiny.train.n_steps
@@ -124,12 +135,12 @@ def test_the_record_says_what_was_done(reference, atlas, tiny):
     assert learned["anchors"]["n_types"] == 3
 
 
-def test_the_cells_are_encoded_in_order_with_all_their_columns(reference, atlas):
-    table = reference.cells.to_pandas()
+def test_the_cells_are_encoded_in_order_with_all_their_columns(built, atlas):
+    table = built.cells.to_pandas()
     assert list(table["cell_id"]) == list(atlas.obs_names)
     assert list(table["label"]) == list(atlas.obs["cell_type"])
     assert list(table["batch"]) == list(atlas.obs["batch"])
-    assert len(table["code"].iloc[0]) == reference.annotator.n_bits // 8
+    assert len(table["code"].iloc[0]) == built.annotator.n_bits // 8
 
 
 def test_cells_without_a_label_are_no_part_of_the_reference(atlas, tiny):
@@ -141,18 +152,18 @@ def test_cells_without_a_label_are_no_part_of_the_reference(atlas, tiny):
     assert list(found.cells.to_pandas()["cell_id"]) == list(atlas.obs_names[30:])
 
 
-def test_the_same_seed_gives_the_same_reference_on_any_number_of_threads(atlas, tiny, reference):
+def test_the_same_seed_gives_the_same_reference_on_any_number_of_threads(atlas, tiny, built):
     one, three = (
         atlash.Reference.build(
             atlas, "cell_type", "batch", config=replace(tiny, n_threads=n, chunk_size=size)
         )
         for n, size in ((1, 7), (3, 100))
     )
-    assert one.fingerprint == three.fingerprint == reference.fingerprint
+    assert one.fingerprint == three.fingerprint == built.fingerprint
     assert one.cells.equals(three.cells)
-    assert one.cells.equals(reference.cells)
+    assert one.cells.equals(built.cells)
 
 
-def test_another_seed_gives_another_reference(atlas, tiny, reference):
+def test_another_seed_gives_another_reference(atlas, tiny, built):
     other = atlash.Reference.build(atlas, "cell_type", "batch", config=tiny, random_state=1)
-    assert other.fingerprint != reference.fingerprint
+    assert other.fingerprint != built.fingerprint

@@ -88,8 +88,13 @@ def test_no_label_at_all_is_an_error_whatever_is_allowed():
 
 
 def test_one_type_is_an_error_that_names_it():
-    with pytest.raises(LabelsError, match="are 'T'.* needs at least two"):
+    with pytest.raises(LabelsError, match=r"are 'T'.* needs at least two"):
         read(cells(cell_type=["T"] * 9))
+
+
+def test_types_of_one_cell_each_are_no_types():
+    with pytest.raises(LabelsError, match=r"Each of the 3 types .* has one cell, such as 'c1'"):
+        read(cells(cell_type=["c1", "c2", "c3"]))
 
 
 def test_the_name_of_unassigned_cells_is_reserved():

@@ -62,7 +62,9 @@ def test_every_key_has_its_type(annotated, reference):
     assert (sets.dtype, sets.shape) == (np.bool_, (360, 3))
     assert list(annotated.uns[KEYS.provenance]["types"]) == reference.types
     written = set(obs) | set(annotated.obsm) | set(annotated.uns)
-    properties = [key for key, value in vars(AnnotationKeys).items() if isinstance(value, property)]
+    properties = [
+        key for key, value in vars(AnnotationKeys).items() if isinstance(value, property)
+    ]
     assert {getattr(KEYS, key) for key in properties} == written - {"cell_type", "batch"}
 
 
@@ -80,7 +82,7 @@ def test_every_value_is_in_its_range(annotated, reference):
 
 def test_the_columns_tell_one_story(annotated):
     """An assigned cell has its nearest type and no reason, any other neither."""
-    obs = annotated.obs.astype({key: str for key in CATEGORIES})
+    obs = annotated.obs.astype(dict.fromkeys(CATEGORIES, str))
     assigned = obs[KEYS.status] == "assigned"
     assert 0 < assigned.sum() < len(obs)
     assert (obs[KEYS.label] == obs[KEYS.nearest].where(assigned, "unassigned")).all()
@@ -290,7 +292,9 @@ def test_columns_of_one_gene_are_summed_and_said_to_be(query, reference, annotat
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # anndata, too, says that names repeat
         doubled = ad.AnnData(sp.csr_matrix(np.hstack([X, split])), var=pd.DataFrame(index=names))
-    with pytest.warns(DuplicateGenesWarning, match=r"10 columns repeat .* 'GENE1'; they are summed"):
+    with pytest.warns(
+        DuplicateGenesWarning, match=r"10 columns repeat .* 'GENE1'; they are summed"
+    ):
         annotate(doubled, reference, config=QUIET)
     same(doubled, annotated)
 
@@ -327,18 +331,6 @@ def test_max_lost(query, reference, annotated):
     assert out.sum() > (annotated.obs[KEYS.reason] == "out of reach").sum()
     annotate(query, reference, config=options(max_lost=1e-6))
     assert not (query.obs[KEYS.reason] == "out of reach").any()
-
-
-def test_min_confidence(query, reference):
-    query.X = query.X + query.X[::-1]  # doublets are harder to tell
-    annotate(query, reference, config=options(max_lost=1e-6))
-    least = float(query.obs[KEYS.confidence].quantile(0.2))
-    annotate(query, reference, config=options(min_confidence=least, max_lost=1e-6))
-    between = query.obs[KEYS.reason] == "between types"
-    assert 0 < between.sum() < 180
-    within = query.obs[KEYS.novelty] <= 6
-    unsure = query.obs[KEYS.confidence] < least
-    np.testing.assert_array_equal(between, unsure & within)
 
 
 def test_a_cluster_takes_its_most_probable_type(query, reference, annotated):

@@ -1,4 +1,4 @@
-"""Values that no scale allows: NaN, infinite and negative."""
+"""Values that no scale allows: NaN, infinite, negative and beyond all measure."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from atlash.data.source import CellSource
 
-
-_LARGEST = np.finfo(np.float64).max
+_LARGEST = 1e30
+"""No expression value is larger, and no sum of values up to this leaves float32."""
 
 
 def check_values(
@@ -52,9 +52,9 @@ def check_values(
 
 def check_finite(chunk: sp.csr_array, rows: slice | NDArray[np.int64], source: CellSource) -> None:
     """Raise `InvalidValuesError` unless every value is finite; negative ones may be."""
-    bad = ~np.isfinite(chunk.data)
-    if bad.any():
-        report_first(chunk, rows, source, bad=bad)
+    fine = np.abs(chunk.data) <= _LARGEST
+    if not fine.all():
+        report_first(chunk, rows, source, bad=~fine)
 
 
 def report_first(
@@ -71,7 +71,7 @@ def report_first(
     value = float(chunk.data[entry])
     what = "NaN" if np.isnan(value) else f"{value:g}"
     if 0 <= value < np.inf:
-        what += ", too large for a logarithm of expression"
+        what += ", too large for expression on this scale"
     msg = (
         f"{source.name}: the value of gene {source.var.index[int(chunk.indices[entry])]!r} in "
         f"cell {source.obs.index[position]!r} (row {position:,}) is {what}. Counts or "

@@ -227,9 +227,14 @@ class _Trainer:
 
 
 def _held_out_folds(folds: list[_Fold], inner: list[Learned]) -> list[HeldOutFold]:
-    """Return the held-out cells' codes, each from the encoder that has not seen them."""
-    found = []
+    """Return the held-out cells' codes, each from the encoder that has not seen them.
+
+    Encoders that an interruption left far behind are no evidence of the one that is kept.
+    """
+    found, longest = [], max(learned.n_steps for learned in inner)
     for fold, learned in zip(folds, inner, strict=True):
+        if 2 * learned.n_steps < longest:  # never so without: half the steps are always taken
+            continue
         X = normalised_features(fold.held_out, fold.frozen)
         z = encode(X, learned.weights, np.ones(X.shape[1], dtype=bool))
         found.append(HeldOutFold(z, fold.held_out.labels, learned.anchors))

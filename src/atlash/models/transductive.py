@@ -43,9 +43,9 @@ def vote_by_group(
         member = np.unique(groups, axis=0, return_inverse=True)[1].ravel()
     voters = assigned & (member >= 0)
     n_groups, n_types = int(member.max(initial=-1)) + 1, prediction.sets.shape[1]
-    votes = np.zeros((n_groups, n_types))
+    votes = np.zeros((n_groups + 1, n_types))  # the last row is of cells without a group, at -1
     np.add.at(votes, (member[voters], prediction.nearest[voters]), prediction.confidence[voters])
-    decided = (member >= 0) & (votes.sum(axis=1) > 0)[member]
+    decided = (votes.sum(axis=1) > 0)[member]
     return np.where(decided, votes.argmax(axis=1)[member], prediction.nearest)
 
 

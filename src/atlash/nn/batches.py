@@ -82,6 +82,7 @@ def thin(
 def batches(
     cells: TrainingCells,
     standardiser: Standardiser,
+    *,
     config: TrainConfig,
     rng: np.random.Generator,
 ) -> Iterator[tuple[Tensor, Tensor]]:
@@ -94,7 +95,7 @@ def batches(
             order, at = rng.permutation(n), 0
         index = order[at : at + size]
         at += size
-        x = augmented(cells, index, standardiser, config, rng)
+        x = augmented(cells, index, standardiser, config=config, rng=rng)
         yield torch.from_numpy(x), torch.from_numpy(cells.labels[index])
 
 
@@ -102,6 +103,7 @@ def augmented(
     cells: TrainingCells,
     index: NDArray[np.int64],
     standardiser: Standardiser,
+    *,
     config: TrainConfig,
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
@@ -111,7 +113,9 @@ def augmented(
     thinned = rng.random(len(index)) < config.thin_probability
     share[thinned] = rng.uniform(config.thin_least, 1, int(thinned.sum()))
     lengths = np.diff(rows.indptr)
-    values = thin(rows.data, np.repeat(share, lengths), rng)
+    values = rows.data.astype(np.float32)
+    entries = np.repeat(thinned, lengths)
+    values[entries] = thin(values[entries], np.repeat(share, lengths)[entries], rng)
     scale = cells.target_sum / np.maximum(cells.library[index] * share, 1)
     values *= np.repeat(scale, lengths).astype(np.float32)
     if config.gene_jitter > 0:

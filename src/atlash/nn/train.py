@@ -133,7 +133,9 @@ def train(
     held_out = _HeldOut(validation, standardiser, config) if validation is not None else None
 
     step = 0
-    for step, (drawn, labels) in enumerate(batches(cells, standardiser, config, rng), start=1):
+    for step, (drawn, labels) in enumerate(
+        batches(cells, standardiser, config=config, rng=rng), start=1
+    ):
         x, target = _mixed(drawn.to(device), labels.to(device), cells.n_types, config, rng)
         loss = objective(encoder(x), target)
         optimiser.zero_grad(set_to_none=True)
@@ -217,7 +219,7 @@ class _HeldOut:
         self.config = config
         rng = np.random.default_rng(0)
         index = rng.permutation(len(cells.labels))[:MAX_VALIDATION]
-        x = augmented(cells, index, standardiser, as_they_are(config), rng)
+        x = augmented(cells, index, standardiser, config=as_they_are(config), rng=rng)
         self.x = torch.from_numpy(x)
         labels = torch.from_numpy(cells.labels[index])
         self.target = torch.nn.functional.one_hot(labels, cells.n_types).float()

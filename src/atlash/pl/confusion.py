@@ -79,8 +79,10 @@ def confusion(
 
 def _shares(truth: pd.Series[str], label: pd.Series[str]) -> tuple[pd.DataFrame, pd.Series[int]]:
     """Return shares of rows, types in one order, ``unassigned`` last, and the rows' counts."""
-    table = pd.crosstab(truth.astype("object"), label.astype("object"))
-    types = sorted(table.index.astype(str))
+    known = truth.notna().to_numpy()
+    true, given = (values.astype(str).to_numpy()[known] for values in (truth, label))
+    table = pd.crosstab(true, given)
+    types = sorted(table.index)
     others = sorted(set(table.columns) - set(types) - {UNASSIGNED})
     columns = [*[t for t in types if t in table.columns], *others]
     columns += [UNASSIGNED] if UNASSIGNED in table.columns else []

@@ -18,6 +18,7 @@ from atlash.models.learn import LearnOptions, LearnReport, learn
 from atlash.progress import n_threads_or_all, track
 from atlash.reference.columns import cells_table
 from atlash.reference.gather import gather
+from atlash.reference.ids import unique_ids
 from atlash.reference.labels import read_labels
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def _table(sources: Sequence[CellSource], labels: Labels, codes: NDArray[np.uint
     kept = np.flatnonzero(labels.codes >= 0)
     obs = pd.concat([source.obs for source in sources]).iloc[kept]
     names = pd.Categorical.from_codes(labels.codes[kept], categories=pd.Index(labels.types))
-    return cells_table(obs.index, codes[kept], names, obs=obs)
+    return cells_table(unique_ids(obs.index), codes[kept], names, obs=obs)
 
 
 def _meta(

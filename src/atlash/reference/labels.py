@@ -76,7 +76,8 @@ def read_labels(
     KeyNotFoundError
         If a column does not exist.
     LabelsError
-        If too few cells have a label, there is one type only, or a type has a reserved name.
+        If too few cells have a label, there is one type only, no type has two cells, or a type
+        has a reserved name.
 
     Warns
     -----
@@ -147,6 +148,13 @@ def _check(labels: Labels, labels_key: str, max_unlabelled: float) -> None:
         msg = f"{missing:,} of {n_cells:,} cells have no label in {labels_key!r} and are left out."
         warnings.warn(msg, UnlabelledCellsWarning, stacklevel=4)
     counts = np.bincount(labels.codes[labels.codes >= 0])
+    if counts.max() < 2:
+        msg = (
+            f"Each of the {len(counts):,} types in {labels_key!r} has one cell, such as "
+            f"{labels.types[0]!r}. Confidence is calibrated on cells held out, so a type needs at "
+            "least two; choose a column of types, not of cells."
+        )
+        raise LabelsError(msg)
     rare = [f"{labels.types[i]!r} ({counts[i]})" for i in np.flatnonzero(counts < 5)]
     if rare:
         msg = (

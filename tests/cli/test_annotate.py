@@ -1,0 +1,174 @@
+"""``atlash annotate``: the answers of Python, in a labelled copy, or an error and no file."""
+
+import warnings
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+from atlash.config import AnnotateConfig
+from atlash.keys import AnnotationKeys
+from atlash.tl import annotate
+
+KEYS = AnnotationKeys()
+
+
+@pytest.fixture
+def place(files, tmp_path):
+    """A folder of one's own with a link to nothing in it but the query."""
+    (tmp_path / "query.h5ad").write_bytes((files / "query.h5ad").read_bytes())
+    return tmp_path
+
+
+@pytest.fixture
+def label(atlash, files, place):
+    """Annotate the query of one's own folder into ``out.h5ad``."""
+
+    def run(*arguments, output="out.h5ad", query="query.h5ad", **how):
+        return atlash(
+            "annotate", place / query, "-r", files / "small.atlash", "-o", place / output,
+            *arguments, **how,
+        )  # fmt: skip
+
+    return run
+
+
+def leaves_nothing(place):
+    assert sorted(path.name for path in place.iterdir()) == ["query.h5ad"]
+
+
+def alike(found, expected):
+    pd.testing.assert_frame_equal(found.obs, expected.obs)
+    for key in (KEYS.codes, KEYS.sets):
+        np.testing.assert_array_equal(found.obsm[key], expected.obsm[key])
+    assert (found.X != expected.X).nnz == 0
+
+
+def test_it_gives_the_answers_of_python(label, place, fresh_counts, reference):
+    before = (place / "query.h5ad").read_bytes()
+    outcome = label("--json", "--quiet")
+    assert (outcome.code, outcome.err) == (0, "")
+    found = ad.read_h5ad(place / "out.h5ad")
+    expected = annotate(fresh_counts, reference, config=AnnotateConfig(progress=False), copy=True)
+    alike(found, expected)
+    counts = expected.obs[KEYS.label].value_counts().to_dict()
+    assert {row["label"]: row["cells"] for row in outcome.json["labels"]} == counts
+    assert outcome.json["output"] == str(place / "out.h5ad")
+    assert (place / "query.h5ad").read_bytes() == before
+
+
+def test_options_reach_the_annotation(label, place, fresh_counts, reference):
+    outcome = label(
+        "--force", "--vote", "batch", "--key-added", "mine", "--min-confidence", "0.9",
+        "--threads", "1", "--scale", "counts", "-q",
+    )  # fmt: skip
+    assert outcome.code == 0
+    config = AnnotateConfig(vote="batch", min_confidence=0.9, scale="counts", progress=False)
+    expected = annotate(
+        fresh_counts, reference, force=True, key_added="mine", config=config, copy=True
+    )
+    found = ad.read_h5ad(place / "out.h5ad")
+    pd.testing.assert_frame_equal(found.obs, expected.obs)
+    assert "atlash_label" not in found.obs
+    for text in ("Median confidence", "Unassigned:", "300 of the reference's 300", "out.h5ad"):
+        assert text in outcome.out
+
+
+def test_a_zarr_store(label, place, fresh_counts, reference):
+    with warnings.catch_warnings():  # of anndata and zarr, about defaults to come
+        warnings.simplefilter("ignore")
+        fresh_counts.write_zarr(place / "query.zarr")
+    outcome = label("--quiet", query="query.zarr", output="out.zarr")
+    assert outcome.code == 0, outcome.err
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = ad.read_zarr(place / "out.zarr")
+    expected = annotate(fresh_counts, reference, config=AnnotateConfig(progress=False), copy=True)
+    np.testing.assert_array_equal(found.obsm[KEYS.codes], expected.obsm[KEYS.codes])
+    assert list(found.obs[KEYS.label]) == list(expected.obs[KEYS.label])
+
+
+def test_warnings_are_notes_on_standard_error(label, place):
+    cells = ad.read_h5ad(place / "query.h5ad")
+    names = list(cells.var_names)
+    names[1] = names[0]
+    cells.var_names = names
+    cells.write_h5ad(place / "query.h5ad")
+    outcome = label("--json", "--quiet")
+    assert outcome.code == 0
+    assert outcome.json["cells"] == 360
+    assert outcome.told.startswith("Note: query.h5ad, X: 1 columns repeat a gene")
+    assert "Warning" not in outcome.err
+
+
+def test_an_existing_output_is_replaced(label, place):
+    (place / "out.h5ad").write_text("old")
+    assert label("--quiet").code == 0
+    assert KEYS.label in ad.read_h5ad(place / "out.h5ad").obs
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        ("query.h5ad", "is the input. Results go to a copy"),
+        ("out.csv", "must end in '.h5ad'"),
+        ("missing/out.h5ad", "there is no folder"),
+        ("query.h5ad/out.h5ad", "there is no folder"),
+    ],
+)
+def test_an_output_that_cannot_be(label, place, output, told):
+    before = (place / "query.h5ad").read_bytes()
+    outcome = label(output=output)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert told in outcome.told
+    assert "Traceback" not in outcome.err
+    assert (place / "query.h5ad").read_bytes() == before
+    leaves_nothing(place)
+
+
+def test_the_input_under_another_name_is_the_input(label, place):
+    (place / "same.h5ad").symlink_to(place / "query.h5ad")
+    outcome = label(output="same.h5ad")
+    assert outcome.code == 1
+    assert "is the input" in outcome.told
+    assert "atlash_label" not in ad.read_h5ad(place / "query.h5ad").obs
+
+
+def test_bad_cells_leave_no_file(label, place):
+    cells = ad.read_h5ad(place / "query.h5ad")
+    X = cells.X.toarray()
+    X[300, 7] = np.nan
+    cells.X = sp.csr_matrix(X)
+    cells.write_h5ad(place / "query.h5ad")
+    outcome = label("--json")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "the value of gene 'GENE8'" in outcome.told
+    assert "(row 300) is NaN" in outcome.told
+    leaves_nothing(place)
+
+
+def test_a_truncated_query(label, place):
+    data = (place / "query.h5ad").read_bytes()
+    (place / "query.h5ad").write_bytes(data[: len(data) // 2])
+    outcome = label()
+    assert outcome.code == 1
+    assert "truncated or damaged HDF5 file" in outcome.told
+    leaves_nothing(place)
+
+
+def test_a_cluster_column_that_is_missing(label, place):
+    outcome = label("--vote", "bach")
+    assert outcome.code == 1
+    assert "Did you mean 'batch'?" in outcome.told
+    leaves_nothing(place)
+
+
+def test_a_full_disk_leaves_no_file(label, place):
+    size = (place / "query.h5ad").stat().st_size
+    outcome = label(limit=size // 3)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "cannot be written" in outcome.told
+    assert "nothing was left behind" in outcome.told
+    leaves_nothing(place)

@@ -1,0 +1,57 @@
+"""The command's frame: help, version and exit codes."""
+
+import pytest
+
+COMMANDS = ["build", "annotate", "info", "demo"]
+
+
+def test_help_lists_the_commands(atlash):
+    found = atlash("--help")
+    assert found.code == 0
+    assert found.err == ""
+    for command in COMMANDS:
+        assert command in found.out
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("build", ["--labels-key", "--batch-key", "--layer", "--gene-column", "--device", "--seed",
+                   "--threads", "--overwrite", "--json", "--bits", "--scale", "--output"]),
+        ("annotate", ["--reference", "--output", "--layer", "--gene-column", "--force", "--vote",
+                      "--threads", "--json", "--key-added", "--min-confidence", "--scale"]),
+        ("info", ["--verify", "--json"]),
+        ("demo", ["--out", "--seed"]),
+    ],
+)  # fmt: skip
+def test_each_command_explains_its_options(atlash, command, options):
+    found = atlash(command, "--help")
+    assert found.code == 0
+    assert [option for option in options if option not in found.out] == []
+
+
+def test_the_version(atlash):
+    import atlash as package
+
+    assert atlash("--version").out == f"atlash {package.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["unknown"],
+        ["annotate"],
+        ["info"],
+        ["build", "cells.h5ad"],
+        ["annotate", "q.h5ad", "-r", "r", "-o", "o.h5ad", "--threads", "0"],
+        ["annotate", "q.h5ad", "-r", "r", "-o", "o.h5ad", "--min-confidence", "2"],
+        ["annotate", "q.h5ad", "-r", "r", "-o", "o.h5ad", "--scale", "log7"],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_line_is_2(atlash, arguments):
+    found = atlash(*arguments)
+    assert found.code == 2
+    assert found.out == ""
+    assert "Usage" in found.err
+    assert "Traceback" not in found.err

@@ -1,0 +1,67 @@
+"""``atlash build``: the same reference as from Python, saved whole or not at all."""
+
+import pytest
+
+import atlash as package
+from atlash.config import BuildConfig
+from atlash.reference import Reference
+
+
+@pytest.fixture(scope="module")
+def built(atlash, files, tmp_path_factory):
+    """A reference made by the command, with its outcome."""
+    place = tmp_path_factory.mktemp("built") / "cli.atlash"
+    return place, atlash(
+        "build", files / "atlas.h5ad", "--labels-key", "cell_type", "--batch-key", "batch",
+        "-o", place, "--bits", "32", "--seed", "3", "--json", "--quiet",
+    )  # fmt: skip
+
+
+def test_it_is_the_reference_that_python_builds(built, atlas_counts):
+    place, outcome = built
+    assert outcome.code == 0, outcome.err
+    config = BuildConfig(train=package.TrainConfig(n_bits=32), progress=False)
+    expected = Reference.build(atlas_counts, "cell_type", "batch", config=config, random_state=3)
+    found = Reference.load(place)
+    assert found.fingerprint == expected.fingerprint
+    assert found.cells.to_table().column("code") == expected.cells.column("code")
+
+
+def test_json_is_all_that_standard_output_holds(built):
+    place, outcome = built
+    found = outcome.json
+    assert found == Reference.load(place).info()
+    assert (found["n_cells"], found["n_bits"], found["random_state"]) == (360, 32, 3)
+    assert outcome.err == ""
+
+
+def test_what_is_there_is_replaced_on_request_alone(atlash, files, tmp_path):
+    """Refused at once, before anything is learned."""
+    (tmp_path / "r.atlash").mkdir()
+    (tmp_path / "r.atlash" / "mine.txt").touch()
+    build = ["build", files / "atlas.h5ad", "--labels-key", "cell_type", "--quiet", "-o"]
+    for target in (files / "small.atlash", tmp_path / "r.atlash"):
+        found = atlash(*build, target)
+        assert found.code == 1
+        assert "exists" in found.told
+    assert [file.name for file in (tmp_path / "r.atlash").iterdir()] == ["mine.txt"]
+    Reference.load(files / "small.atlash")
+
+
+def test_a_labels_column_that_is_missing(atlash, files, tmp_path):
+    found = atlash(
+        "build", files / "atlas.h5ad", "--labels-key", "celltype", "-o", tmp_path / "r.atlash"
+    )
+    assert found.code == 1
+    assert found.out == ""
+    assert found.told.startswith("Error: atlas.h5ad, X: there is no column 'celltype'")
+    assert "Did you mean 'cell_type'?" in found.told
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_output_in_no_folder(atlash, files, tmp_path):
+    found = atlash(
+        "build", files / "atlas.h5ad", "--labels-key", "cell_type", "-o", tmp_path / "no" / "r"
+    )
+    assert found.code == 1
+    assert "make it first" in found.told

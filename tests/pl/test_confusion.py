@@ -1,0 +1,112 @@
+"""The confusion picture: its numbers are those of a table, and it is drawn without a screen."""
+
+import anndata as ad
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+from atlash.errors import KeyNotFoundError
+from atlash.pl import confusion
+
+TRUE = ["T"] * 5 + ["B"] * 4 + ["NK"]
+GIVEN = ["T"] * 4 + ["unassigned"] + ["B", "B", "B", "T"] + ["DC"]
+
+
+@pytest.fixture
+def cells():
+    obs = pd.DataFrame(
+        {"truth": pd.Categorical(TRUE), "atlash_label": pd.Categorical(GIVEN)},
+        index=[f"c{k}" for k in range(10)],
+    )
+    return ad.AnnData(np.zeros((10, 1), dtype=np.float32), obs=obs)
+
+
+@pytest.fixture(autouse=True)
+def no_figure_left():
+    yield
+    plt.close("all")
+
+
+def labels(ticks):
+    return [text.get_text() for text in ticks]
+
+
+def test_shares_are_those_of_a_crosstab(cells):
+    axes = confusion(cells, "truth")
+    table = pd.crosstab(cells.obs["truth"], cells.obs["atlash_label"], normalize="index")
+    rows, columns = ["B", "NK", "T"], ["B", "T", "DC", "unassigned"]
+    assert labels(axes.get_xticklabels()) == columns
+    assert labels(axes.get_yticklabels()) == ["B (4)", "NK (1)", "T (5)"]
+    (image,) = axes.images
+    np.testing.assert_allclose(image.get_array(), table.loc[rows, columns])
+
+
+def test_each_share_is_written_in_its_place_in_per_cent(cells):
+    axes = confusion(cells, "truth")
+    found = {tuple(map(int, text.get_position())): text.get_text() for text in axes.texts}
+    assert found == {
+        (0, 0): "75", (1, 0): "25", (2, 1): "100", (1, 2): "80", (3, 2): "20",
+    }  # fmt: skip
+
+
+def test_it_is_an_axes_with_a_figure_that_can_be_saved(cells, tmp_path):
+    axes = confusion(cells, "truth")
+    assert isinstance(axes, Axes)
+    axes.figure.savefig(tmp_path / "confusion.png")
+    assert (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_it_is_drawn_where_it_is_told(cells):
+    figure, (first, second) = plt.subplots(ncols=2)
+    assert confusion(cells, "truth", ax=second) is second
+    assert not first.images
+    assert second.figure is figure
+
+
+def test_another_prefix(cells):
+    cells.obs["blood_label"] = "T"
+    axes = confusion(cells, "truth", key_added="blood")
+    assert labels(axes.get_xticklabels()) == ["T"]
+
+
+def test_cells_without_a_truth_are_left_out(cells):
+    cells.obs["truth"] = cells.obs["truth"].where(np.arange(10) != 9)
+    axes = confusion(cells, "truth")
+    assert labels(axes.get_yticklabels()) == ["B (4)", "T (5)"]
+    assert labels(axes.get_xticklabels()) == ["B", "T", "unassigned"]
+
+
+def test_types_may_be_numbers(cells):
+    cells.obs["truth"] = np.repeat([10, 2], 5)
+    cells.obs["atlash_label"] = pd.Categorical(np.repeat(["10", "2"], 5))
+    axes = confusion(cells, "truth")
+    np.testing.assert_allclose(axes.images[0].get_array(), np.eye(2))
+
+
+def test_cell_ids_may_repeat(cells):
+    expected = confusion(cells, "truth").images[0].get_array()
+    cells.obs_names = ["same"] * 10
+    np.testing.assert_array_equal(confusion(cells, "truth").images[0].get_array(), expected)
+
+
+@pytest.mark.parametrize(("key", "prefix"), [("cell_type", "atlash"), ("truth", "blood")])
+def test_a_column_that_is_missing_is_named(cells, key, prefix):
+    missing = key if prefix == "atlash" else "blood_label"
+    with pytest.raises(KeyNotFoundError, match=f"no column '{missing}' in obs; annotate first"):
+        confusion(cells, key, key_added=prefix)
+
+
+def test_an_annotation_can_be_drawn(fresh_counts, reference):
+    from atlash.config import AnnotateConfig
+    from atlash.tl import annotate
+
+    found = annotate(fresh_counts, reference, config=AnnotateConfig(progress=False), copy=True)
+    image = confusion(found, "cell_type").images[0].get_array()
+    np.testing.assert_allclose(np.asarray(image).sum(axis=1), 1)
+    assert np.trace(image[:, :3]) > 2.4
