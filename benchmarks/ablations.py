@@ -15,22 +15,18 @@ SPLITS = (
     "zheng_to_pbmc3k",
     "pbmc3k_to_zheng",
     "kang/101",
-    "kang/1256",
     "sc_mixology/sc_dropseq",
     "haber/fold0",
-    "haber/fold1",
 )
 DEFAULT = "default"
 VARIANTS = {
     DEFAULT: Settings(),
     "32 bits": Settings((("n_bits", 32),)),
-    "64 bits": Settings((("n_bits", 64),)),
     "128 bits": Settings((("n_bits", 128),)),
     "256 bits": Settings((("n_bits", 256),)),
     "learned anchors": Settings((("learned_anchors", True),)),
     "no quantisation loss": Settings((("quantisation", "none"),)),
     "Cauchy quantisation": Settings((("quantisation", "cauchy"),)),
-    "squared quantisation": Settings((("quantisation", "squared"),)),
     "no thinning": Settings((("thin_probability", 0.0),)),
     "no gene dropout": Settings((("gene_dropout", 0.0),)),
     "no gene jitter": Settings((("gene_jitter", 0.0),)),

@@ -45,5 +45,5 @@ def test_extremes():
     ids=["widths", "dtype", "flat"],
 )
 def test_refuses_what_cannot_be_compared(a, b):
-    with pytest.raises(ValueError, match="bits|uint8"):
+    with pytest.raises(ValueError, match=r"bits|uint8"):
         hamming(a, b)

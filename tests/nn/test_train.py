@@ -9,7 +9,7 @@ from atlash.codes.anchors import make_anchors
 from atlash.codes.similarity import similarity
 from atlash.errors import TrainingError
 from atlash.nn.inference import encode
-from atlash.nn.train import single_thread, train
+from atlash.nn.train import Run, single_thread, train
 
 ANCHORS = make_anchors(3, 16)[0]
 CPU = torch.device("cpu")
@@ -33,10 +33,7 @@ def learn(cells, standardiser, axes, small):
             anchors=ANCHORS,
             config=config,
             validation=validation,
-            device=CPU,
-            random_state=random_state,
-            stop=stop or threading.Event(),
-            progress=progress,
+            run=Run(CPU, random_state, stop or threading.Event(), progress),
         )
 
     return run
@@ -172,27 +169,6 @@ def test_a_loss_that_is_not_finite_is_an_error(learn, small, n_steps):
     config = replace(small, learning_rate=1e30, component_learning_rate=1e30, n_steps=n_steps)
     with pytest.raises(TrainingError, match=r"loss became .* Check the counts .*learning rate"):
         learn(config)
-
-
-def test_held_out_cells_whose_loss_is_not_finite_are_an_error(learn, small, draw_cells):
-    config = replace(small, learning_rate=1e30, component_learning_rate=1e30, n_steps=1)
-    with pytest.raises(TrainingError, match="loss became"):
-        learn(config, validation=draw_cells(50, seed=3))
-
-
-def test_the_step_that_fits_held_out_cells_best_is_kept(learn, draw_cells, cells):
-    # with every label wrong, the longer one learns, the worse for honest held-out cells
-    wrong = replace(cells, labels=(cells.labels + 1) % 3)
-    kept = learn(cells=wrong, validation=draw_cells(100, seed=9))
-    assert 20 < kept.n_steps < 40
-    stop, losses = threading.Event(), []
-
-    def end_there(loss):
-        losses.append(loss)
-        if len(losses) == kept.n_steps:
-            stop.set()
-
-    assert same_weights(kept, learn(cells=wrong, stop=stop, progress=end_there))
 
 
 def test_held_out_cells_do_not_touch_what_is_learned(learn, small, draw_cells):

@@ -20,7 +20,7 @@ from atlash.models.novelty import KnownCells, fit_novelty
 from atlash.models.prepare import TARGET_SUM, freeze, normalised_features, training_cells
 from atlash.nn.device import resolve_device
 from atlash.nn.inference import encode
-from atlash.nn.train import single_thread, train
+from atlash.nn.train import Run, single_thread, train
 from atlash.progress import track
 
 if TYPE_CHECKING:
@@ -206,10 +206,7 @@ class _Trainer:
             anchors=self.anchors,
             config=config,
             validation=validation,
-            device=self.device,
-            random_state=self.options.random_state,
-            stop=self.stop,
-            progress=self._advance,
+            run=Run(self.device, self.options.random_state, self.stop, self._advance),
         )
 
     def _advance(self, loss: float) -> None:

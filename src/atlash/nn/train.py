@@ -12,8 +12,9 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from atlash.errors import TrainingError
-from atlash.nn.batches import as_they_are, augmented, batches
+from atlash.nn.batches import batches
 from atlash.nn.encoder import HashEncoder, export_weights
+from atlash.nn.held_out import Checkpoints, HeldOutCells
 from atlash.nn.objective import Objective
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 N_CHECKS = 8
 """How often held-out cells are looked at, over the second half of training."""
-MAX_VALIDATION = 2000
 
 
 class Progress(Protocol):
@@ -37,6 +37,28 @@ class Progress(Protocol):
 
     def __call__(self, loss: float) -> None:
         """Note one step and its loss, in nats."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where and how learning runs.
+
+    Attributes
+    ----------
+    device
+        Where to learn.
+    random_state
+        Seed.
+    stop
+        Once set, training ends after the current step and keeps what it has.
+    progress
+        Told of each step.
+    """
+
+    device: torch.device
+    random_state: int
+    stop: threading.Event
+    progress: Progress
 
 
 @dataclass(frozen=True)
@@ -51,7 +73,7 @@ class Learned:
         Rows of -1 and +1 ``(n_types, n_bits)``: those given, or the learned ones.
     n_steps
         Steps after which the encoder was kept: all, fewer if held-out cells were labelled
-        better earlier, or as many as an interruption left.
+        clearly better earlier, or as many as an interruption left.
     """
 
     weights: EncoderWeights
@@ -82,10 +104,7 @@ def train(
     anchors: NDArray[np.int8],
     config: TrainConfig,
     validation: TrainingCells | None,
-    device: torch.device,
-    random_state: int,
-    stop: threading.Event,
-    progress: Progress,
+    run: Run,
 ) -> Learned:
     """Learn an encoder.
 
@@ -105,15 +124,10 @@ def train(
     config
         Options.
     validation
-        Held-out cells: the encoder that fits them best is kept. ``None`` keeps the last.
-    device
-        Where to learn.
-    random_state
-        Seed.
-    stop
-        Once set, training ends after the current step and keeps what it has.
-    progress
-        Told of each step.
+        Held-out cells: an earlier encoder is kept if it labels them clearly better than the
+        last. ``None`` keeps the last.
+    run
+        Where, from which seed, and who may end it.
 
     Raises
     ------
@@ -124,32 +138,36 @@ def train(
         torch.from_numpy(axes),
         anchors.shape[1],
         config,
-        device=device,
-        random_state=random_state,
+        device=run.device,
+        random_state=run.random_state,
     )
-    objective = Objective(anchors, cells.labels, config).to(device)
-    rng = np.random.default_rng(random_state)
+    objective = Objective(anchors, cells.labels, config).to(run.device)
+    rng = np.random.default_rng(run.random_state)
     optimiser, schedule = _optimiser(encoder, objective, config)
-    held_out = _HeldOut(validation, standardiser, config) if validation is not None else None
+    held_out = HeldOutCells(validation, standardiser, config) if validation else None
+    checkpoints = Checkpoints()
 
     step = 0
     for step, (drawn, labels) in enumerate(
         batches(cells, standardiser, config=config, rng=rng), start=1
     ):
-        x, target = _mixed(drawn.to(device), labels.to(device), cells.n_types, config, rng)
+        there = drawn.to(run.device), labels.to(run.device)
+        x, target = _mixed(*there, cells.n_types, config, rng)
         loss = objective(encoder(x), target)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
         schedule.step()
-        progress(_finite(loss, step, config))
-        last = step == config.n_steps or stop.is_set()
+        run.progress(_finite(loss, step, config))
+        last = step == config.n_steps or run.stop.is_set()
         if held_out is not None and (last or _is_check(step, config.n_steps)):
-            held_out.look(encoder, objective, step)
+            score = held_out.balanced_accuracy(encoder, objective.current_anchors())
+            checkpoints.note(score, step, encoder.state_dict())
         if last:
             break
     if held_out is not None:
-        step = held_out.restore(encoder)
+        step, state = checkpoints.choose()
+        encoder.load_state_dict(state)
     learned = torch.where(objective.current_anchors() > 0, 1, -1).to(torch.int8).cpu().numpy()
     return Learned(export_weights(encoder, standardiser), learned, step)
 
@@ -208,36 +226,3 @@ def _mixed(
     other = torch.from_numpy(rng.permutation(len(x))).to(x.device)
     mixed = share * x + (1 - share) * x[other]
     return mixed, share * target + (1 - share) * target[other]
-
-
-class _HeldOut:
-    """Held-out cells and the encoder that fits them best so far."""
-
-    def __init__(
-        self, cells: TrainingCells, standardiser: Standardiser, config: TrainConfig
-    ) -> None:
-        self.config = config
-        rng = np.random.default_rng(0)
-        index = rng.permutation(len(cells.labels))[:MAX_VALIDATION]
-        x = augmented(cells, index, standardiser, config=as_they_are(config), rng=rng)
-        self.x = torch.from_numpy(x)
-        labels = torch.from_numpy(cells.labels[index])
-        self.target = torch.nn.functional.one_hot(labels, cells.n_types).float()
-        self.best = math.inf
-        self.step = 0
-        self.state: dict[str, Tensor] = {}
-
-    @torch.no_grad()
-    def look(self, encoder: HashEncoder, objective: Objective, step: int) -> None:
-        device = encoder.first.device
-        encoder.eval()
-        z = encoder(self.x.to(device)).mean(dim=0, keepdim=True)
-        loss = _finite(objective(z, self.target.to(device)), step, self.config)
-        encoder.train()
-        if loss < self.best:
-            self.best, self.step = loss, step
-            self.state = {name: value.clone() for name, value in encoder.state_dict().items()}
-
-    def restore(self, encoder: HashEncoder) -> int:
-        encoder.load_state_dict(self.state)
-        return self.step
