@@ -173,7 +173,8 @@ class AnnotateConfig:
         Least calibrated probability of an assigned cell, in [0, 1]; below it a cell is
         between types.
     max_lost
-        Share of cells of known types that may be called out of reach, in (0, 1).
+        Share of cells of known types that may be called out of reach, in [0, 1]; 0 calls none
+        so.
     min_genes
         Least number of the reference's genes detected in an assigned cell.
     vote

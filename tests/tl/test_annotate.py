@@ -329,7 +329,7 @@ def test_max_lost(query, reference, annotated):
     out = query.obs[KEYS.reason] == "out of reach"
     np.testing.assert_array_equal(out, annotated.obs[KEYS.novelty] > -np.log10(0.2))
     assert out.sum() > (annotated.obs[KEYS.reason] == "out of reach").sum()
-    annotate(query, reference, config=options(max_lost=1e-6))
+    annotate(query, reference, config=options(max_lost=0))
     assert not (query.obs[KEYS.reason] == "out of reach").any()
 
 
@@ -380,7 +380,7 @@ def test_match_query_is_transductive_and_says_so(query, reference, annotated):
         ("min_confidence", -0.1),
         ("min_confidence", 1.5),
         ("min_confidence", float("nan")),
-        ("max_lost", 0),
+        ("max_lost", -0.1),
         ("max_lost", 2),
         ("min_shared", -1),
         ("min_shared", 1.1),

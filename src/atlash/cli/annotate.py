@@ -29,6 +29,10 @@ def annotate(
     min_confidence: Annotated[
         float, typer.Option(min=0, max=1, help="Least confidence of an assigned cell.")
     ] = 0.5,
+    max_lost: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of known cells that may be called out of reach."),
+    ] = 0.03,
     vote: Annotated[
         str | None,
         typer.Option(help="Column of obs with clusters, or 'code': groups take one label."),
@@ -48,6 +52,7 @@ def annotate(
     check_copy(query, output)
     config = AnnotateConfig(
         min_confidence=min_confidence,
+        max_lost=max_lost,
         vote=vote,
         scale=scale.value,
         n_threads=threads,

@@ -165,7 +165,8 @@ def annotate_cells(cells: Cells, reference: Reference, request: Request) -> Anno
     if config.match_query:
         annotator = matched_to_query(annotator, bound, config.chunk_size)
     prediction = _predict(bound, annotator, config, n_threads)
-    limits = Limits(config.min_confidence, -math.log10(config.max_lost), config.min_genes)
+    reach = -math.log10(config.max_lost) if config.max_lost > 0 else math.inf
+    limits = Limits(config.min_confidence, reach, config.min_genes)
     reason = reasons(prediction, limits)
     nearest = prediction.nearest
     if config.vote is not None:
@@ -186,7 +187,7 @@ def check_config(config: AnnotateConfig) -> None:
     """Raise :class:`InputError` if an option is out of its range."""
     ranges = {
         "min_confidence": (0.0, 1.0),
-        "max_lost": (1e-6, 1.0),
+        "max_lost": (0.0, 1.0),
         "min_shared": (0.0, 1.0),
         "min_genes": (0, math.inf),
         "chunk_size": (1, math.inf),
