@@ -30,12 +30,6 @@ VARIANTS = {
     "no thinning": Settings((("thin_probability", 0.0),)),
     "no gene dropout": Settings((("gene_dropout", 0.0),)),
     "no gene jitter": Settings((("gene_jitter", 0.0),)),
-    "no augmentation": Settings(
-        (("thin_probability", 0.0), ("gene_dropout", 0.0), ("gene_jitter", 0.0))
-    ),
-    "no similarity loss": Settings((("similarity_weight", 0.0),)),
-    "no marker genes": Settings((("marker_share", 0.0),)),
-    "no class weights": Settings((("class_balance", 0.0),)),
     "hamming": Settings(method="hamming"),
 }
 

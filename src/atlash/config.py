@@ -61,8 +61,9 @@ class TrainConfig:
         Networks that read them, and their width.
     dropout
         Share of hidden units dropped.
-    n_steps
-        Most optimiser steps; an inner split by batch may find that fewer are better.
+    n_steps, max_epochs
+        Most optimiser steps, and most passes over the cells; an inner split by batch may find
+        that fewer are better.
     batch_size
         Cells a step.
     learning_rate, component_learning_rate, weight_decay
@@ -110,6 +111,7 @@ class TrainConfig:
     n_component_hidden: int = 128
     dropout: float = 0.3
     n_steps: int = 500
+    max_epochs: float = 20.0
     batch_size: int = 128
     learning_rate: float = 1e-3
     component_learning_rate: float = 5e-3

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from atlash.models.prepare import Frozen, LabelledCounts
     from atlash.nn.train import Learned
 
+MIN_STEPS = 150
+"""Steps that even the smallest reference gets, unless fewer are asked for."""
 MAX_HELD_OUT = 4000
 """Most held-out cells of a fold that are looked at."""
 
@@ -92,6 +94,7 @@ class _Fold:
     train: LabelledCounts
     held_out: LabelledCounts
     frozen: Frozen
+    config: TrainConfig
 
 
 @single_thread()
@@ -135,16 +138,20 @@ def learn(
     n_bits = config.n_bits or choose_n_bits(len(types))
     anchors, anchor_report = make_anchors(len(types), n_bits, random_state=seed)
     folds = _inner_folds(cells, config, seed)
-    total = config.n_steps * (len(folds) + 1)
+    last = planned(config, len(cells))
+    total = last.n_steps + sum(fold.config.n_steps for fold in folds)
     with track("Learning", total, show=options.progress) as advance:
         trainer = _Trainer(anchors, options, advance)
-        inner = trainer.run(folds, config)
-        whole, kept = folds[0], inner[0]  # kept if the user cut learning short
+        inner = trainer.run(folds)
+        whole, kept = folds[0], inner[0]  # kept if the user cuts learning short
         if not trainer.stop.is_set():
-            n_steps = int(np.median([learned.n_steps for learned in inner]))
+            shares = [done.n_steps / fold.config.n_steps for fold, done in _pairs(folds, inner)]
+            steps = max(1, round(float(np.median(shares)) * last.n_steps))
             nothing = cells[np.empty(0, dtype=np.int64)]
-            whole = _Fold(cells, nothing, freeze(cells, config))
-            kept = trainer.run([whole], replace(config, n_steps=n_steps))[0]
+            final = _Fold(cells, nothing, freeze(cells, config), replace(last, n_steps=steps))
+            learned = trainer.run([final])[0]
+            if 2 * learned.n_steps >= steps:
+                whole, kept = final, learned
     held_out = _held_out_folds(folds, inner)
     known = KnownCells(normalised_features(cells, whole.frozen), cells.labels)
     annotator = Annotator(
@@ -167,6 +174,16 @@ def _accuracy(held_out: list[HeldOutFold]) -> float:
     return float(np.concatenate(right).mean())
 
 
+def planned(config: TrainConfig, n_cells: int) -> TrainConfig:
+    """Return the options with the steps that suit so many cells: few cells need fewer."""
+    by_epochs = max(MIN_STEPS, config.max_epochs * n_cells / config.batch_size)
+    return replace(config, n_steps=round(min(config.n_steps, by_epochs)))
+
+
+def _pairs(folds: list[_Fold], inner: list[Learned]) -> list[tuple[_Fold, Learned]]:
+    return list(zip(folds, inner, strict=True))
+
+
 def _inner_folds(cells: LabelledCounts, config: TrainConfig, seed: int) -> list[_Fold]:
     splits = group_folds(cells.labels, cells.groups, n_folds=config.n_folds, random_state=seed)
     rng = np.random.default_rng(seed)
@@ -174,7 +191,8 @@ def _inner_folds(cells: LabelledCounts, config: TrainConfig, seed: int) -> list[
     for train_index, held_out in splits:
         part = cells[train_index]
         few = np.sort(rng.permutation(held_out)[:MAX_HELD_OUT])
-        folds.append(_Fold(part, cells[few], freeze(part, config)))
+        own = planned(config, len(part))
+        folds.append(_Fold(part, cells[few], freeze(part, config), own))
     return folds
 
 
@@ -190,21 +208,21 @@ class _Trainer:
         self.device = resolve_device(options.device)
         self.stop = threading.Event()
 
-    def run(self, folds: list[_Fold], config: TrainConfig) -> list[Learned]:
+    def run(self, folds: list[_Fold]) -> list[Learned]:
         """Learn one encoder a fold."""
         with ThreadPoolExecutor(self.options.n_threads) as pool:
-            futures = [pool.submit(self._learn, fold, config) for fold in folds]
+            futures = [pool.submit(self._learn, fold) for fold in folds]
             self._wait(futures)
             return [future.result() for future in futures]
 
-    def _learn(self, fold: _Fold, config: TrainConfig) -> Learned:
+    def _learn(self, fold: _Fold) -> Learned:
         validation = training_cells(fold.held_out, fold.frozen) if len(fold.held_out) else None
         return train(
             training_cells(fold.train, fold.frozen),
             fold.frozen.standardiser,
             fold.frozen.axes,
             anchors=self.anchors,
-            config=config,
+            config=fold.config,
             validation=validation,
             run=Run(self.device, self.options.random_state, self.stop, self._advance),
         )
@@ -228,9 +246,10 @@ def _held_out_folds(folds: list[_Fold], inner: list[Learned]) -> list[HeldOutFol
 
     Encoders that an interruption left far behind are no evidence of the one that is kept.
     """
-    found, longest = [], max(learned.n_steps for learned in inner)
-    for fold, learned in zip(folds, inner, strict=True):
-        if 2 * learned.n_steps < longest:  # never so without: half the steps are always taken
+    shares = [learned.n_steps / fold.config.n_steps for fold, learned in _pairs(folds, inner)]
+    found = []
+    for (fold, learned), share in zip(_pairs(folds, inner), shares, strict=True):
+        if 2 * share < max(shares):  # never so without: half the steps are always taken
             continue
         X = normalised_features(fold.held_out, fold.frozen)
         z = encode(X, learned.weights, np.ones(X.shape[1], dtype=bool))

@@ -44,7 +44,7 @@ _RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
         "gene_jitter", "mixup",
     )),
     ("above 0", lambda x: x > 0, (
-        "learning_rate", "component_learning_rate", "similarity_scale", "upper",
+        "learning_rate", "component_learning_rate", "similarity_scale", "upper", "max_epochs",
     )),
     ("from 0 to 1", lambda x: 0 <= x <= 1, (
         "marker_share", "thin_probability", "max_unlabelled",
