@@ -18,7 +18,6 @@ from benchmarks.tasks import LABELS, Task
 
 if TYPE_CHECKING:
     import anndata as ad
-    from numpy.typing import NDArray
 
 STATED_COVERAGE = 0.95
 """Of the sets in ``obsm["atlash_sets"]``."""

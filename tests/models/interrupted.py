@@ -31,7 +31,7 @@ def main(cells, path, n_threads):
     learn._Trainer = Announced
     train = atlash.TrainConfig(
         n_steps=N_STEPS,
-        max_epochs=float("inf"),
+        max_epochs=1e9,
         n_features=100,
         n_hidden=16,
         n_hidden_2=8,

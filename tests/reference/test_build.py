@@ -38,6 +38,13 @@ def test_numbers_of_things_are_at_least_one(name, value):
     check_build_config(BuildConfig(TrainConfig(**{name: 1})))
 
 
+@pytest.mark.parametrize("name", ["max_epochs", "learning_rate", "mixup", "upper"])
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_numbers_are_finite(name, value):
+    with pytest.raises(InputError, match=f"`{name}` is {value}, but must be"):
+        check_build_config(BuildConfig(TrainConfig(**{name: value})))
+
+
 @pytest.mark.parametrize("n_folds", [1, 0, -2])
 def test_calibration_needs_two_folds(n_folds):
     with pytest.raises(InputError, match=f"`n_folds` is {n_folds}, but must be at least 2"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -53,7 +54,7 @@ _RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     ("above 0 and at most 1", lambda x: 0 < x <= 1, ("thin_least",)),
     ("from 0 to below 0.5", lambda x: 0 <= x < 0.5, ("gene_dropout",)),
 )  # fmt: skip
-"""What must hold, and of which options; NaN is out of every range."""
+"""What must hold, and of which options; NaN and infinity are out of every range."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def check_build_config(config: BuildConfig) -> None:
     }
     for wanted, holds, names in _RANGES:
         for name in names:
-            if not holds(values[name]):
+            if not (holds(values[name]) and values[name] < math.inf):
                 msg = f"`{name}` is {values[name]}, but must be {wanted}."
                 raise InputError(msg)
 
