@@ -13,9 +13,7 @@ from benchmarks.tasks import annotation_tasks
 
 SPLITS = (
     "zheng_to_pbmc3k",
-    "pbmc3k_to_zheng",
     "kang/101",
-    "sc_mixology/sc_dropseq",
     "haber/fold0",
 )
 DEFAULT = "default"

@@ -70,6 +70,11 @@ def _annotation(result: Result) -> list[str]:
             "| group | margin to its best peer |",
             "|---|---|",
             *(f"| {g} | {m:+.4f} |" for g, m in margins["to_best_peer_of_group"].items()),
+            "",
+            "Margin of each split to the best of all peers on that split, which is another peer from "
+            "split to split:",
+            "",
+            ", ".join(f"{s} {m:+.3f}" for s, m in margins["to_best_peer_of_split"].items()) + ".",
         ]
     seeds = {row["seed"] for row in result["splits"] if row["seed"] is not None}
     return [*lines, "", f"Runs of atlash per split: {len(seeds)}."]
@@ -122,6 +127,19 @@ def _unknown_types(result: Result) -> list[str]:
                 f"| {row['dataset']} | {row['type']} | {row['n_unknown']:,} | {row['auroc']:.3f} "
                 f"| {row['caught']:.0%} |"
             )
+    return lines
+
+
+def _reach(result: Result) -> list[str]:
+    lines = [
+        "| split | query | cells | out of reach | between types | nearest type right |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in result["runs"]:
+        lines.append(
+            f"| {row['task']} | {row['query']} | {row['n_cells']:,} | {row['out_of_reach']:.1%} "
+            f"| {row['between_types']:.1%} | {row['accuracy_of_nearest']:.1%} |"
+        )
     return lines
 
 
@@ -202,6 +220,7 @@ SECTIONS = {
     "annotation": _annotation,
     "calibration": _calibration,
     "unknown_types": _unknown_types,
+    "reach": _reach,
     "speed": _speed,
     "memory": _memory,
     "startup": _startup,

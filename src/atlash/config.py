@@ -181,7 +181,7 @@ class AnnotateConfig:
         Least number of the reference's genes detected in an assigned cell.
     vote
         Column of ``obs`` with clusters, or ``"code"`` for cells of one code: each group takes
-        its most probable type. Transductive: a label then depends on the cell's company.
+        its most probable type as label. Transductive: a label then depends on the cell's company.
     match_query
         Standardise with the query's statistics instead of the reference's. Transductive, and
         confidences are not calibrated for it.

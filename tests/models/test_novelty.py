@@ -27,7 +27,7 @@ def known():
 
 @pytest.fixture(scope="module")
 def novelty(known):
-    return fit_novelty(known, np.arange(900) // 6 % 2, random_state=0)
+    return fit_novelty(known, known.X, np.arange(900) // 6 % 2, random_state=0)
 
 
 def test_a_new_type_is_more_novel_than_known_ones(novelty):
@@ -79,9 +79,9 @@ def test_features_that_are_not_measured_are_taken_as_typical(novelty):
 def test_the_fit_is_the_same_for_a_seed(known, novelty):
     groups = np.arange(900) // 6 % 2
     X = draw(9).X
-    same = fit_novelty(known, groups, random_state=0).score(X)
+    same = fit_novelty(known, known.X, groups, random_state=0).score(X)
     np.testing.assert_array_equal(novelty.score(X), same)
-    other = fit_novelty(known, groups, random_state=1).score(X)
+    other = fit_novelty(known, known.X, groups, random_state=1).score(X)
     assert (same != other).any()
     assert np.corrcoef(same, other)[0, 1] > 0.8  # but it tells the same story
 
@@ -132,5 +132,5 @@ def test_few_types_or_cells_are_no_obstacle(known, sizes, batches):
         [np.flatnonzero(known.labels == kind)[:size] for kind, size in enumerate(sizes)]
     )
     groups = np.arange(len(index)) % 2 if batches else None
-    few = fit_novelty(known[index], groups, random_state=0)
+    few = fit_novelty(known[index], known[index].X, groups, random_state=0)
     assert np.isfinite(few.score(known.X)).all()

@@ -9,6 +9,7 @@ from atlash.models.prepare import (
     freeze,
     library_sizes,
     normalised_features,
+    thinned,
     training_cells,
 )
 
@@ -109,3 +110,13 @@ def test_a_feature_that_does_not_vary_is_given_no_weight(cells):
     found = freeze(LabelledCounts(sp.csr_array(alike), cells.labels, None, 3), CONFIG)
     assert np.isfinite(found.standardiser.inverse_scale).all()
     assert np.isfinite(found.axes).all()
+
+
+def test_thinned_cells_keep_a_share_of_their_counts(cells):
+    fewer = thinned(cells, random_state=0)
+    assert (fewer.counts.toarray() <= cells.counts.toarray()).all()
+    share = library_sizes(fewer.counts) / library_sizes(cells.counts)
+    assert 0.1 < share.min() < 0.45
+    assert 0.85 < share.max() <= 1
+    again = thinned(cells, random_state=0).counts.toarray()
+    np.testing.assert_array_equal(fewer.counts.toarray(), again)

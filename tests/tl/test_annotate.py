@@ -336,8 +336,11 @@ def test_max_lost(query, reference, annotated):
 def test_a_cluster_takes_its_most_probable_type(query, reference, annotated):
     rng = np.random.default_rng(0)
     query.obs["cluster"] = pd.Categorical(rng.choice(["a", "b", "c", None], 360))
-    annotate(query, reference, config=options(vote="cluster"))
-    own, voted = (a.obs[KEYS.nearest].astype(str).to_numpy() for a in (annotated, query))
+    annotate(query, reference, force=True, config=options(vote="cluster"))
+    own, voted = (
+        a.obs[key].astype(str).to_numpy()
+        for a, key in ((annotated, KEYS.nearest), (query, KEYS.label))
+    )
     sure = annotated.obs[KEYS.confidence].to_numpy()
     votes = (annotated.obs[KEYS.status] == "assigned").to_numpy()
     for name in "abc":
@@ -348,13 +351,15 @@ def test_a_cluster_takes_its_most_probable_type(query, reference, annotated):
     assert alone.any()
     np.testing.assert_array_equal(voted[alone], own[alone])
     assert query.uns[KEYS.provenance]["transductive"]
+    for key in (KEYS.nearest, KEYS.runner_up, KEYS.confidence, KEYS.status):
+        assert (query.obs[key] == annotated.obs[key]).all()  # the cell's own answer stays
 
 
 def test_cells_of_one_code_vote_together(query, reference):
-    annotate(query, reference, config=options(vote="code"))
-    nearest = pd.Series(query.obs[KEYS.nearest].astype(str).to_numpy())
+    annotate(query, reference, force=True, config=options(vote="code"))
+    label = pd.Series(query.obs[KEYS.label].astype(str).to_numpy())
     code = [row.tobytes() for row in query.obsm[KEYS.codes]]
-    assert nearest.groupby(code).nunique().max() == 1
+    assert label.groupby(code).nunique().max() == 1
     assert len(set(code)) < 360
 
 

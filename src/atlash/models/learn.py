@@ -17,7 +17,7 @@ from atlash.models.annotator import Annotator
 from atlash.models.calibration import fit_calibration
 from atlash.models.held_out import HeldOutFold
 from atlash.models.novelty import KnownCells, fit_novelty
-from atlash.models.prepare import TARGET_SUM, freeze, normalised_features, training_cells
+from atlash.models.prepare import TARGET_SUM, freeze, normalised_features, thinned, training_cells
 from atlash.nn.device import resolve_device
 from atlash.nn.inference import encode
 from atlash.nn.train import Run, single_thread, train
@@ -154,13 +154,14 @@ def learn(
                 whole, kept = final, learned
     held_out = _held_out_folds(folds, inner)
     known = KnownCells(normalised_features(cells, whole.frozen), cells.labels)
+    shallow = normalised_features(thinned(cells, random_state=seed), whole.frozen)
     annotator = Annotator(
         recipe=Recipe(genes, whole.frozen.fraction, whole.frozen.features, TARGET_SUM),
         weights=kept.weights,
         anchors=kept.anchors,
         types=types,
         calibration=fit_calibration(held_out),
-        novelty=fit_novelty(known, cells.groups, random_state=seed),
+        novelty=fit_novelty(known, shallow, cells.groups, random_state=seed),
     )
     interrupted = trainer.stop.is_set()
     if interrupted:

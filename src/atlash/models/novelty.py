@@ -109,30 +109,40 @@ class KnownCells:
 
 
 def fit_novelty(
-    cells: KnownCells, groups: NDArray[np.int64] | None, *, random_state: int
+    cells: KnownCells,
+    shallow: sp.csr_array,
+    groups: NDArray[np.int64] | None,
+    *,
+    random_state: int,
 ) -> Novelty:
     """Fit the space and the score.
 
     A quarter of each type in each batch is set aside: cells that the space has not seen set
-    the scale of the score. Then the space is fitted once more to all cells.
+    the scale of the score, each as it is and as if sequenced less deeply, so that a shallow
+    cell is not a novelty. Then the space is fitted once more to all cells.
 
     Parameters
     ----------
     cells
         Known cells.
+    shallow
+        The same cells with thinned counts ``(n, n_features)``, CSR float32.
     groups
         Their batches ``(n,)``, or ``None``.
     random_state
         Seed.
     """
     rng = np.random.default_rng(random_state)
-    seen, unseen = _set_aside(cells, groups, rng)
+    aside = _set_aside(cells.labels, groups, rng)
+    seen, unseen = cells[np.flatnonzero(~aside)], cells[np.flatnonzero(aside)]
     weight = _learned_weights(seen, unseen, rng)
     few = seen[_draw(seen.labels, MAX_CELLS, rng)]
     space = fit_pc_space(few.X, few.labels, random_state=random_state)
     subscores = space.subscores(unseen.X)
     centre, spread = _centre_and_spread(subscores)
-    known = Scorer(centre, spread, weight, np.zeros(N_STEPS + 1), np.ones(1)).joint(subscores)
+    unscaled = Scorer(centre, spread, weight, np.zeros(N_STEPS + 1), np.ones(1))
+    thinned = space.subscores(shallow[np.flatnonzero(aside)])
+    known = unscaled.joint(np.concatenate([subscores, thinned]))
     steps = np.quantile(known, 1 - np.linspace(1, TAIL, N_STEPS + 1))
     beyond = known[known > steps[-1]] - steps[-1]
     excess = max(float(beyond.mean()) if len(beyond) else 0.0, 1e-3)
@@ -142,21 +152,21 @@ def fit_novelty(
 
 
 def _set_aside(
-    cells: KnownCells, groups: NDArray[np.int64] | None, rng: np.random.Generator
-) -> tuple[KnownCells, KnownCells]:
-    """Split off a quarter of each type in each batch; a lone cell is not split off."""
-    stratum = cells.labels
+    labels: NDArray[np.int64], groups: NDArray[np.int64] | None, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Mark a quarter of each type in each batch ``(n,)``; a lone cell is not marked."""
+    stratum = labels
     if groups is not None:
-        stratum = np.unique(np.stack([cells.labels, groups]), axis=1, return_inverse=True)[1]
+        stratum = np.unique(np.stack([labels, groups]), axis=1, return_inverse=True)[1]
     order = rng.permutation(len(stratum))
     order = order[np.argsort(stratum[order], kind="stable")]
     sizes = np.bincount(stratum)
     rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     aside = np.zeros(len(order), dtype=bool)
     aside[order] = rank < np.round(UNSEEN_SHARE * np.repeat(sizes, sizes))
-    if not aside.any():
-        aside[order[-1]] = True
-    return cells[np.flatnonzero(~aside)], cells[np.flatnonzero(aside)]
+    if not aside.any():  # one cell of the largest type, which keeps others
+        aside[np.flatnonzero(labels == np.bincount(labels).argmax())[0]] = True
+    return aside
 
 
 def _learned_weights(
@@ -226,10 +236,11 @@ def _centre_and_spread(
 
 
 def _draw(labels: NDArray[np.int64], most: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw about ``most`` cells, but at least 150 of each type that has as many."""
+    """Draw about ``most`` cells, rare types first: 150 of each, or fewer of very many types."""
     if len(labels) <= most:
         return np.arange(len(labels))
     counts = np.bincount(labels)
-    wanted = np.maximum(MIN_OF_TYPE, 0.9 * counts * most / len(labels))
+    least = min(MIN_OF_TYPE, most // (2 * int((counts > 0).sum())))
+    wanted = np.maximum(least, 0.9 * counts * most / len(labels))
     share = np.minimum(1, wanted / np.maximum(counts, 1))
     return np.flatnonzero(rng.random(len(labels)) < share[labels])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from atlash.data.variable import mean_and_variance, normalise_counts
 from atlash.models.features import choose_features
-from atlash.nn.batches import Standardiser, TrainingCells
+from atlash.nn.batches import Standardiser, TrainingCells, thin
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 TARGET_SUM = 1e4
 MAX_AXES_CELLS = 5000
+LEAST_DEPTH = 0.3
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,17 @@ def normalised_features(cells: LabelledCounts, frozen: Frozen) -> sp.csr_array:
     logged = normalise_counts(cells.counts, library, TARGET_SUM)[:, frozen.features]
     values = np.log1p(logged.data).astype(np.float32)
     return sp.csr_array((values, logged.indices, logged.indptr), shape=logged.shape)
+
+
+def thinned(cells: LabelledCounts, *, random_state: int) -> LabelledCounts:
+    """Return the cells as if sequenced less deeply: each keeps 30 to 100 % of its counts."""
+    rng = np.random.default_rng(random_state)
+    counts = cells.counts
+    share = np.repeat(rng.uniform(LEAST_DEPTH, 1, counts.shape[0]), np.diff(counts.indptr))
+    kept = sp.csr_array(
+        (thin(counts.data, share, rng), counts.indices, counts.indptr), counts.shape
+    )
+    return replace(cells, counts=kept)
 
 
 def library_sizes(counts: sp.csr_array) -> NDArray[np.float64]:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from atlash.nn.batches import Standardiser, TrainingCells
     from atlash.nn.weights import EncoderWeights
 
+MIN_SCHEDULE = 10
+"""Steps below which the schedule has no room to rise and fall."""
 N_CHECKS = 8
 """How often held-out cells are looked at, over the second half of training."""
 
@@ -210,7 +212,7 @@ def _optimiser(
         rates += [rate, rate]
     optimiser = torch.optim.AdamW(groups)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, rates, total_steps=config.n_steps + 1, pct_start=0.2
+        optimiser, rates, total_steps=max(MIN_SCHEDULE, config.n_steps + 1), pct_start=0.2
     )
     return optimiser, schedule
 

@@ -91,14 +91,14 @@ def annotate(
     config
         Further options; ``None`` stands for ``AnnotateConfig()``.
     copy
-        Return an annotated copy instead of writing to ``adata``.
+        Return an annotated copy, in memory, instead of writing to ``adata``.
 
     Returns
     -------
     ``None``, or the copy. Written are, with ``atlash`` as the prefix:
 
     ``obs["atlash_label"]`` : categorical
-        The type, or ``"unassigned"``.
+        The type (with ``config.vote`` that of the group), or ``"unassigned"``.
     ``obs["atlash_confidence"]`` : float32 in [0, 1]
         Calibrated probability that ``atlash_nearest`` is right, were the cell of a known type.
     ``obs["atlash_nearest"]``, ``obs["atlash_runner_up"]`` : categorical
@@ -129,7 +129,7 @@ def annotate(
         reference,
         Request(layer, gene_column, force, AnnotationKeys(key_added), config or AnnotateConfig()),
     )
-    target = adata.copy() if copy else adata
+    target = adata.to_memory() if copy and adata.isbacked else adata.copy() if copy else adata
     for column in result.obs:
         target.obs[column] = result.obs[column].array
     for key, value in result.obsm.items():
@@ -168,11 +168,11 @@ def annotate_cells(cells: Cells, reference: Reference, request: Request) -> Anno
     reach = -math.log10(config.max_lost) if config.max_lost > 0 else math.inf
     limits = Limits(config.min_confidence, reach, config.min_genes)
     reason = reasons(prediction, limits)
-    nearest = prediction.nearest
+    label = prediction.nearest
     if config.vote is not None:
         by = prediction.codes if groups is None else groups
-        nearest = vote_by_group(prediction, by, assigned=reason == 0)
-    obs = _columns(prediction, nearest, reason, request, reference.annotator.types)
+        label = vote_by_group(prediction, by, assigned=reason == 0)
+    obs = _columns(prediction, label, reason, request, reference.annotator.types)
     obs.index = source.obs.index
     keys = request.keys
     return Annotation(
@@ -230,7 +230,7 @@ def _predict(
 
 def _columns(
     prediction: Prediction,
-    nearest: NDArray[np.int64],
+    label: NDArray[np.int64],
     reason: NDArray[np.int8],
     request: Request,
     types: list[str],
@@ -238,13 +238,13 @@ def _columns(
     """Return the columns of ``obs``, in the order in which they are read."""
     keys = request.keys
     assigned = reason == 0
-    label = np.where(assigned | request.force, nearest, len(types))
+    given = np.where(assigned | request.force, label, len(types))
     status = (~assigned).astype(np.int64)
     return pd.DataFrame(
         {
-            keys.label: _named(label, [*types, UNASSIGNED]).remove_unused_categories(),
+            keys.label: _named(given, [*types, UNASSIGNED]).remove_unused_categories(),
             keys.confidence: prediction.confidence,
-            keys.nearest: _named(nearest, types),
+            keys.nearest: _named(prediction.nearest, types),
             keys.runner_up: _named(prediction.runner_up, types),
             keys.margin: prediction.margin,
             keys.novelty: prediction.novelty,
