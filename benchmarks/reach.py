@@ -1,7 +1,7 @@
 """Reach: the share of cells of known types that are called out of reach at the default mark.
 
-Each query is taken as it is, with genes left out, and with its counts thinned: a reference sets its
-mark on its own cells, so what it loses elsewhere has to be measured.
+Each query is taken as it is, with genes left out, and with its counts thinned: a reference sets
+its mark on its own cells, so what it loses elsewhere has to be measured.
 """
 
 from __future__ import annotations

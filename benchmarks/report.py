@@ -71,8 +71,7 @@ def _annotation(result: Result) -> list[str]:
             "|---|---|",
             *(f"| {g} | {m:+.4f} |" for g, m in margins["to_best_peer_of_group"].items()),
             "",
-            "Margin of each split to the best of all peers on that split, which is another peer from "
-            "split to split:",
+            "Margin of each split to the best peer of that very split:",
             "",
             ", ".join(f"{s} {m:+.3f}" for s, m in margins["to_best_peer_of_split"].items()) + ".",
         ]
@@ -131,16 +130,16 @@ def _unknown_types(result: Result) -> list[str]:
 
 
 def _reach(result: Result) -> list[str]:
-    lines = [
+    rows = (
+        f"| {row['task']} | {row['query']} | {row['n_cells']:,} | {row['out_of_reach']:.1%} "
+        f"| {row['between_types']:.1%} | {row['accuracy_of_nearest']:.1%} |"
+        for row in result["runs"]
+    )
+    return [
         "| split | query | cells | out of reach | between types | nearest type right |",
         "|---|---|---|---|---|---|",
+        *rows,
     ]
-    for row in result["runs"]:
-        lines.append(
-            f"| {row['task']} | {row['query']} | {row['n_cells']:,} | {row['out_of_reach']:.1%} "
-            f"| {row['between_types']:.1%} | {row['accuracy_of_nearest']:.1%} |"
-        )
-    return lines
 
 
 def _speed(result: Result) -> list[str]:

@@ -42,3 +42,14 @@ def standardised_product(  # noqa: PLR0917
             a, b, c, d = matrix[f[0]], matrix[f[1]], matrix[f[2]], matrix[f[3]]
             for j in range(total.shape[0]):
                 total[j] = (((total[j] + v[0] * a[j]) + v[1] * b[j]) + v[2] * c[j]) + v[3] * d[j]
+
+
+@numba.njit(cache=True, nogil=True)
+def weighted_rows(weights: Floats, matrix: Floats, start: Floats) -> Floats:
+    """Return ``start + weights @ matrix``, added up in float64 and in order."""
+    total = start.astype(np.float64)
+    for i in range(matrix.shape[0]):
+        row = matrix[i]
+        for j in range(total.shape[0]):
+            total[j] += np.float64(weights[i]) * row[j]
+    return total.astype(np.float32)

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from atlash.nn.weights import EncoderWeights, Floats
 
+TILE = 150
+"""Columns of a matrix that are worked on at a time, so that they stay in the processor's cache."""
+
 
 def encode(X: csr_array, weights: EncoderWeights, measured: NDArray[np.bool_]) -> Floats:
     """Run the encoder over normalised cells, each on its own.
@@ -79,12 +82,18 @@ def standardised_product(
     ``(n, width)`` float32.
     """
     from atlash.nn._sparse import standardised_product as compiled
+    from atlash.nn._sparse import weighted_rows
 
     mean, inverse_scale, _ = scaling
-    silent = np.where(measured, -mean * inverse_scale, 0).astype(np.float64)
-    silent_cell = (silent @ matrix + start).astype(np.float32)
-    out = np.empty((X.shape[0], matrix.shape[1]), dtype=np.float32)
+    silent = np.where(measured, -mean * inverse_scale, 0).astype(np.float32)
+    silent_cell = weighted_rows(silent, matrix, start)
     indptr = X.indptr.astype(np.int64, copy=False)
     indices = X.indices.astype(np.int32, copy=False)
-    compiled(indptr, indices, X.data, scaling, matrix, silent_cell, out)
-    return out
+    n_tiles = -(-matrix.shape[1] // TILE)
+    parts = []
+    for columns in np.array_split(np.arange(matrix.shape[1]), n_tiles):
+        tile = np.ascontiguousarray(matrix[:, columns[0] : columns[-1] + 1])
+        out = np.empty((X.shape[0], tile.shape[1]), dtype=np.float32)
+        compiled(indptr, indices, X.data, scaling, tile, silent_cell[columns], out)
+        parts.append(out)
+    return np.concatenate(parts, axis=1)
