@@ -199,7 +199,7 @@ class AnnotateConfig:
 
     method: Literal["asymmetric", "hamming"] = "asymmetric"
     min_confidence: float = 0.5
-    max_lost: float = 0.03
+    max_lost: float = 0.05
     min_genes: int = 20
     vote: str | None = None
     match_query: bool = False

@@ -186,9 +186,3 @@ def test_a_missing_batch_is_an_error():
 def test_a_missing_batch_column_is_an_error():
     with pytest.raises(KeyNotFoundError, match="Did you mean 'batch'"):
         read(cells(cell_type=MANY, batch=MANY), batch_key="Batch")
-
-
-def test_a_batch_of_one_file_is_not_that_of_another():
-    one, other = (cells(cell_type=MANY, donor=["1"] * 6 + ["2"] * 6) for _ in range(2))
-    groups = read(one, other, batch_key="donor").groups
-    np.testing.assert_array_equal(groups, np.repeat([0, 1, 2, 3], 6))

@@ -32,7 +32,7 @@ def annotate(
     max_lost: Annotated[
         float,
         typer.Option(min=0, max=1, help="Share of known cells that may be called out of reach."),
-    ] = 0.03,
+    ] = 0.05,
     vote: Annotated[
         str | None,
         typer.Option(help="Column of obs with clusters, or 'code': groups take one label."),

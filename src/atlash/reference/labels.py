@@ -117,10 +117,8 @@ def _groups(sources: Sequence[CellSource], batch_key: str | None) -> NDArray[np.
                 f"`adata.obs[{batch_key!r}].astype('object').fillna('unknown')`."
             )
             raise LabelsError(msg)
-        # donor "1" of one file is not donor "1" of another
-        source = np.repeat(np.arange(len(sources)), [s.n_cells for s in sources])
-        pairs = pd.MultiIndex.from_arrays([source, values.astype(str)])
-        return np.asarray(pd.factorize(pairs, sort=True)[0], dtype=np.int64)
+        # one name in several files is one batch: parting a donor would leak into held-out folds
+        return np.asarray(pd.factorize(values.astype(str), sort=True)[0], dtype=np.int64)
     if len(sources) > 1:
         return np.repeat(np.arange(len(sources)), [s.n_cells for s in sources])
     return None
