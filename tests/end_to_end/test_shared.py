@@ -72,9 +72,9 @@ def test_a_type_whose_relatives_the_reference_has(kang, donors, quiet):
     """
     known = ~donors[0] & (kang.obs["cell_type"] != MYELOID[0]).to_numpy()
     reference = Reference.build(
-        kang[known].copy(), "cell_type", "batch", config=BuildConfig(progress=False)
+        kang[known].to_memory(), "cell_type", "batch", config=BuildConfig(progress=False)
     )
-    found = annotate(kang[donors[0]].copy(), reference, config=quiet, copy=True)
+    found = annotate(kang[donors[0]].to_memory(), reference, config=quiet, copy=True)
     strange = (found.obs["cell_type"] == MYELOID[0]).to_numpy()
     unassigned = (found.obs[KEYS.status] == "unassigned").to_numpy()
     assert unassigned[strange].mean() > unassigned[~strange].mean() + 0.2
