@@ -58,7 +58,7 @@ def main(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     reference.save(folder / "tiny.atlash")
-    annotate(query, reference, config=AnnotateConfig(progress=False))
+    annotate(query, reference, config=AnnotateConfig(max_lost=0.03, progress=False))
     keys = AnnotationKeys()
     query.obs.drop(columns=["cell_type", "batch"]).to_csv(folder / "expected.csv")
     np.savez_compressed(

@@ -40,7 +40,7 @@ def answered(golden, stored):
         var=pd.DataFrame(index=stored["genes"].astype(str)),
     )
     reference = Reference.load(golden / "tiny.atlash")
-    annotate(query, reference, config=AnnotateConfig(progress=False))
+    annotate(query, reference, config=AnnotateConfig(max_lost=0.03, progress=False))
     return query
 
 
