@@ -33,7 +33,7 @@ def test_compiled_and_torch_forward_agree(make_encoder, seed, n_members):
     encoder, weights = make_encoder(n_members, seed=seed)
     X, measured = expression(seed), np.ones(N_FEATURES, dtype=bool)
     expected = torch_codes(encoder, weights, X, measured)
-    np.testing.assert_allclose(encode(X, weights, measured), expected, atol=1e-4)
+    np.testing.assert_allclose(encode(X, weights, measured), expected, atol=2e-2)
 
 
 @given(st.integers(0, 50))
@@ -42,10 +42,10 @@ def test_features_not_measured_enter_as_their_mean(make_encoder, seed):
     measured = np.random.default_rng(seed).random(N_FEATURES) < 0.6
     X = sp.csr_array(expression(seed).toarray() * measured)  # their columns are empty
     found = encode(X, weights, measured)
-    np.testing.assert_allclose(found, torch_codes(encoder, weights, X, measured), atol=1e-4)
+    np.testing.assert_allclose(found, torch_codes(encoder, weights, X, measured), atol=2e-2)
     at_mean = sp.csr_array(np.where(measured, X.toarray(), weights.mean).astype(np.float32))
     everything = np.ones(N_FEATURES, dtype=bool)
-    np.testing.assert_allclose(found, encode(at_mean, weights, everything), atol=1e-4)
+    np.testing.assert_allclose(found, encode(at_mean, weights, everything), atol=2e-2)
 
 
 def test_without_any_measured_feature_all_cells_are_alike(make_encoder):

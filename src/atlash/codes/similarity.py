@@ -47,5 +47,7 @@ def similarity(
 
     out = np.zeros((len(z), len(anchors)), dtype=np.float32)
     by_bit = np.ascontiguousarray(anchors.T, dtype=np.float32)
-    add_agreement(z.astype(np.float32, copy=False), by_bit, method == "hamming", out)
+    z = z.astype(np.float32, copy=False)
+    bits = np.tanh(z) if method == "asymmetric" else np.where(z > 0, 1, -1).astype(np.float32)
+    add_agreement(bits, by_bit, out)
     return out

@@ -61,8 +61,14 @@ class CompressedRows:
         first, last = int(self._indptr[start]), int(self._indptr[stop])
         values = as_float(np.asarray(self._data[first:last]))
         columns = np.asarray(self._indices[first:last])
-        bounds = self._indptr[start : stop + 1] - first
-        return sp.csr_array((values, columns, bounds), shape=(stop - start, self.shape[1]))
+        if not len(values) == len(columns) == last - first:
+            msg = f"Rows {start:,} to {stop:,} have {last - first:,} entries; not all are there."
+            raise ValueError(msg)
+        # Set one by one: scipy's constructor copies what is a part of larger arrays.
+        rows = sp.csr_array((stop - start, self.shape[1]), dtype=values.dtype)
+        rows.data, rows.indices = values, columns
+        rows.indptr = self._indptr[start : stop + 1] - first
+        return rows
 
     def take(self, rows: NDArray[np.int64]) -> sp.csr_array:
         """Return the given ascending rows."""

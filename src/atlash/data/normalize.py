@@ -244,8 +244,10 @@ def project_rows(
     # One type of index, so that one kernel is compiled for each type of value.
     bounds = chunk.indptr.astype(np.int64, copy=False)
     rows = chunk.data, chunk.indices.astype(np.int32, copy=False), bounds
+    n_features = int(feature_of_gene.max(initial=-1)) + 1
     value, column, bounds, library, n_genes = project_csr(
-        rows, gene_of_column, feature_of_gene, target
+        rows, gene_of_column, feature_of_gene, n_features, target
     )
-    shape = (chunk.shape[0], int(feature_of_gene.max(initial=-1)) + 1)
+    np.log1p(value, out=value)
+    shape = (chunk.shape[0], n_features)
     return sp.csr_array((value, column, bounds), shape=shape), library, n_genes

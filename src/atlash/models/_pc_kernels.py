@@ -11,9 +11,26 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from atlash.nn._rows import add_rows
+
 Floats = NDArray[np.float32]
-Whitened = tuple[Floats, Floats]
+Scaling = tuple[Floats, Floats, Floats]
+Whitened = tuple[NDArray[np.uint32], Floats]
 TINY = 1e-3
+
+
+# Sums in any order, so that they are vectors; the order is that of the compiled code.
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _energy_above(values: Floats, features: NDArray[np.int32], scaling: Scaling) -> float:
+    """Return what expressed features change of the squared expression of a silent cell."""
+    mean, inverse_scale, upper = scaling
+    total = np.float32(0)
+    for k in range(values.shape[0]):
+        f = features[k]
+        silent = mean[f] * inverse_scale[f]
+        value = min((values[k] - mean[f]) * inverse_scale[f], upper[0])
+        total += value * value - silent * silent
+    return float(total)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -21,34 +38,33 @@ def add_energy(
     indptr: NDArray[np.int64],
     indices: NDArray[np.int32],
     data: Floats,
-    scaling: tuple[Floats, Floats, Floats],
+    scaling: Scaling,
     energy: NDArray[np.float64],
 ) -> None:
     """Add to each cell's squared standardised expression what its expressed features change."""
-    mean, inverse_scale, upper = scaling
     for row in range(energy.shape[0]):
-        for k in range(indptr[row], indptr[row + 1]):
-            f = indices[k]
-            silent = mean[f] * inverse_scale[f]
-            value = min((data[k] - mean[f]) * inverse_scale[f], upper[0])
-            energy[row] += value * value - silent * silent
+        first, last = indptr[row], indptr[row + 1]
+        energy[row] += _energy_above(data[first:last], indices[first:last], scaling)
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _squared_distance(a: Floats, b: Floats) -> np.float32:
+    total = np.float32(0)
+    for j in range(a.shape[0]):
+        total += (a[j] - b[j]) * (a[j] - b[j])
+    return total
 
 
 @numba.njit(cache=True, nogil=True)
-def _nearest(place: Floats, whitening: Floats, centres: Floats, white: Floats) -> float:
+def _nearest(place: Floats, index: NDArray[np.int32], known: Whitened, white: Floats) -> float:
     """Return the least squared distance to a centre after whitening."""
-    n = whitening.shape[0]
-    white[:n] = 0
-    for i in range(n):
-        value, row = place[i], whitening[i]
-        for j in range(n):
-            white[j] += value * row[j]
+    whitening, centres = known
+    n, width = whitening.shape[0], centres.shape[1]
+    white[:width] = 0
+    add_rows(place, index, 0, n, whitening, white[:width])
     best = math.inf
     for kind in range(centres.shape[0]):
-        distance = 0.0
-        for j in range(n):
-            distance += (white[j] - centres[kind, j]) ** 2
-        best = min(best, distance)
+        best = min(best, _squared_distance(white[:width], centres[kind]))
     return best
 
 
@@ -75,23 +91,29 @@ def measure(  # noqa: PLR0917
     head: Whitened,
     out: NDArray[np.float64],
 ) -> None:
-    """Write the seven sub-scores of each cell; see `PCSpace.subscores`."""
-    white = np.empty(places.shape[1], dtype=np.float32)
-    logits = np.empty(head[0].shape[1], dtype=np.float32)
+    """Write the seven sub-scores of each cell; see `PCSpace.subscores`.
+
+    Matrices are padded to whole vectors; ``head`` has ``n_types`` columns before padding, one
+    for each centre.
+    """
+    n_axes = far[0].shape[0]
+    n_types = far[1].shape[0]
+    index = np.arange(n_axes, dtype=np.int32)
+    white = np.empty(far[1].shape[1], dtype=np.float32)
+    place = np.empty(n_axes, dtype=np.float32)
+    origin = np.zeros(n_axes, dtype=np.float32)
+    logits = np.empty(head[1].size, dtype=np.float32)
     for row in range(places.shape[0]):
-        place = places[row]
-        within = _nearest(place, middle[0], middle[1], white)
-        out[row, 0] = within - _nearest(place, overall[0], overall[1], white)
-        out[row, 1] = math.log(_nearest(place, near[0], near[1], white) + TINY)
+        place[:] = places[row, :n_axes]
+        within = _nearest(place, index, middle, white)
+        out[row, 0] = within - _nearest(place, index, overall, white)
+        out[row, 1] = math.log(_nearest(place, index, near, white) + TINY)
         out[row, 2] = math.log(within + TINY)
-        out[row, 3] = math.log(_nearest(place, far[0], far[1], white) + TINY)
-        logits[:] = head[1]
-        inside = 0.0
-        for i in range(place.shape[0]):
-            inside += place[i] * place[i]
-            for kind in range(logits.shape[0]):
-                logits[kind] += place[i] * head[0][i, kind]
+        out[row, 3] = math.log(_nearest(place, index, far, white) + TINY)
+        inside = _squared_distance(place, origin)
         out[row, 4] = math.log(max(energy[row] - inside, 0.0) + TINY)
-        greatest = logits.max()
+        logits[:] = head[1]
+        add_rows(place, index, 0, n_axes, head[0], logits)
+        greatest = logits[:n_types].max()
         out[row, 5] = -greatest
-        out[row, 6] = _entropy(logits, greatest)
+        out[row, 6] = _entropy(logits[:n_types], greatest)

@@ -7,12 +7,14 @@ components keep what is new, so the distances here are evidence that the classif
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from atlash.data.variable import mean_and_variance
-from atlash.nn.inference import standardised_product
+from atlash.nn.factor import Factor
+from atlash.nn.tiles import padded, paired
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -87,18 +89,32 @@ class PCSpace:
 
         if measured is None:
             measured = np.ones(len(self.mean), dtype=bool)
-        scaling = (self.mean, self.inverse_scale, np.array([UPPER], dtype=np.float32))
+        scaling = self._factor.scaling
         start = np.zeros(self.axes.shape[1], dtype=np.float32)
-        places = standardised_product(X, scaling, self.axes, measured=measured, start=start)
+        places = self._factor.product(X, measured, start)
         silent = np.where(measured, self.mean * self.inverse_scale, 0).astype(np.float64)
         energy = np.full(X.shape[0], silent @ silent)
         add_energy(X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data, scaling, energy)
         out = np.empty((X.shape[0], N_SUBSCORES))
-        near, middle = (self.near, self.near_centres), (self.middle, self.middle_centres)
-        far, overall = (self.far, self.far_centres), (self.overall, self.overall_centre[None])
-        head = (self.head, self.head_bias)
-        measure(places, energy, near, middle, far, overall, head, out)
+        head = paired(self.head), padded(self.head_bias)
+        measure(places, energy, *self._whitened, head, out)
         return out
+
+    @cached_property
+    def _factor(self) -> Factor:
+        scaling = (self.mean, self.inverse_scale, np.array([UPPER], dtype=np.float32))
+        return Factor(self.axes, scaling)
+
+    @cached_property
+    def _whitened(self) -> list[tuple[NDArray[np.uint32], NDArray[np.float32]]]:
+        """Whitening, paired, and whitened centres, padded: near, middle, far and overall."""
+        pairs = (
+            (self.near, self.near_centres),
+            (self.middle, self.middle_centres),
+            (self.far, self.far_centres),
+            (self.overall, self.overall_centre[None]),
+        )
+        return [(paired(whitening), padded(centres)) for whitening, centres in pairs]
 
 
 def fit_pc_space(X: sp.csr_array, labels: NDArray[np.int64], *, random_state: int) -> PCSpace:

@@ -7,95 +7,96 @@ the cells beside it nor on the number of threads.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from atlash.nn._rows import add_rows
+
+if TYPE_CHECKING:
+    from atlash.nn.tiles import Words
+
 Floats = NDArray[np.float32]
+Scratch = tuple[Floats, NDArray[np.int32]]
 LAYER_NORM_EPSILON = 1e-5
 
 
-@numba.njit(cache=True, nogil=True)
+# Sums in any order, so that they are vectors; the order is that of the compiled code.
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _activate(values: Floats, gain: Floats, shift: Floats) -> None:
     """Layer norm and ReLU, in place."""
     n = values.shape[0]
-    mean = 0.0
+    total = np.float32(0)
     for i in range(n):
-        mean += values[i]
-    mean /= n
-    variance = 0.0
+        total += values[i]
+    mean = total / np.float32(n)
+    squares = np.float32(0)
     for i in range(n):
-        variance += (values[i] - mean) ** 2
-    scale = 1 / math.sqrt(variance / n + LAYER_NORM_EPSILON)
-    centre, factor = np.float32(mean), np.float32(scale)
+        squares += (values[i] - mean) * (values[i] - mean)
+    scale = np.float32(1 / math.sqrt(squares / n + LAYER_NORM_EPSILON))
     for i in range(n):
-        values[i] = max((values[i] - centre) * factor * gain[i] + shift[i], np.float32(0))
+        values[i] = max((values[i] - mean) * scale * gain[i] + shift[i], np.float32(0))
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_product(x: Floats, matrix: Floats, out: Floats, scratch: NDArray[np.int64]) -> None:
+def _add_product(x: Floats, matrix: Words, out: Floats, scratch: Scratch) -> None:
     """Add ``x @ matrix`` to ``out``.
 
     Zeros of ``x``, half of all after ReLU, are left out first, without a branch that the
-    processor would have to guess; then four rows are added at a time, in their order.
-    ``scratch`` has at least as many places as ``x``, and one more.
+    processor would have to guess. Each array of ``scratch`` has one place more than ``x``.
     """
+    values, rows = scratch
     n = 0
     for i in range(x.shape[0]):
-        scratch[n] = i
+        values[n] = x[i]
+        rows[n] = i
         n += x[i] != 0
-    for start in range(0, n, 4):
-        left = n - start  # past the end nothing is added
-        i = scratch[start]
-        j = scratch[start + 1] if left > 1 else i
-        k = scratch[start + 2] if left > 2 else i
-        m = scratch[start + 3] if left > 3 else i
-        a, p = x[i], matrix[i]
-        b, q = x[j] if left > 1 else np.float32(0), matrix[j]
-        c, r = x[k] if left > 2 else np.float32(0), matrix[k]
-        d, s = x[m] if left > 3 else np.float32(0), matrix[m]
-        for col in range(out.shape[0]):
-            out[col] = (((out[col] + a * p[col]) + b * q[col]) + c * r[col]) + d * s[col]
+    add_rows(values, rows, 0, n, matrix, out)
 
 
 @numba.njit(cache=True, nogil=True)
 def forward(
     first_layer: Floats,
-    genes: tuple[Floats, ...],
-    components: tuple[Floats, ...],
+    genes: tuple[tuple[Floats, ...], Words, Words],
+    components: tuple[tuple[Floats, ...], Words, Words, Words],
     bias: Floats,
     out: Floats,
 ) -> None:
     """Write the mean code of all networks for each cell into ``out``.
 
     ``first_layer`` holds each cell's gene networks side by side, then its components, and is
-    used up. ``genes`` and ``components`` are arrays of ``EncoderWeights``; the component
-    networks lie side by side too, and their straight paths are summed into one.
+    used up. ``genes`` and ``components`` are those of `atlash.nn.inference.Compiled`.
     """
-    (gain_1, shift_1, second, bias_2, gain_2, shift_2, last) = genes
-    (inner, inner_bias, inner_gain, inner_shift, inner_last, straight) = components
-    n_members, n_hidden, n_second = second.shape
+    (gain_1, shift_1, bias_2, gain_2, shift_2), second, last = genes
+    (inner_bias, inner_gain, inner_shift), inner, inner_last, straight = components
+    n_members, n_hidden = gain_1.shape
+    n_second = gain_2.shape[1]
     n_readers, width = inner_gain.shape
-    h2 = np.empty(n_second, dtype=np.float32)
-    w = np.empty(n_readers * width, dtype=np.float32)
-    scratch = np.empty(first_layer.shape[1] + w.size + n_second + 1, dtype=np.int64)
+    n_components = inner.shape[0]
+    h2 = np.empty(bias_2.shape[1], dtype=np.float32)
+    w = np.empty(inner_bias.size, dtype=np.float32)
+    z = np.empty(bias.size, dtype=np.float32)
+    room = max(n_hidden, n_second, w.size, n_components) + 1
+    scratch = np.empty(room, dtype=np.float32), np.empty(room, dtype=np.int32)
     share = np.float32(1 / (n_members + n_readers))
     for row in range(out.shape[0]):
-        z, h1 = out[row], first_layer[row]
+        h1 = first_layer[row]
         z[:] = bias
-        u = h1[n_members * n_hidden :]
+        u = h1[n_members * n_hidden : n_members * n_hidden + n_components]
         w[:] = inner_bias
         _add_product(u, inner, w, scratch)
         for c in range(n_readers):
             _activate(w[c * width : (c + 1) * width], inner_gain[c], inner_shift[c])
-        _add_product(w, inner_last, z, scratch)
+        _add_product(w[: n_readers * width], inner_last, z, scratch)
         _add_product(u, straight, z, scratch)
         for m in range(n_members):
             part = h1[m * n_hidden : (m + 1) * n_hidden]
             _activate(part, gain_1[m], shift_1[m])
             h2[:] = bias_2[m]
             _add_product(part, second[m], h2, scratch)
-            _activate(h2, gain_2[m], shift_2[m])
-            _add_product(h2, last[m], z, scratch)
-        z *= share
+            _activate(h2[:n_second], gain_2[m], shift_2[m])
+            _add_product(h2[:n_second], last[m], z, scratch)
+        for bit in range(out.shape[1]):
+            out[row, bit] = z[bit] * share

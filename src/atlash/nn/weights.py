@@ -7,11 +7,13 @@ an encoder, not to use it.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+from atlash.nn.compiled import Compiled
 
-Floats = NDArray[np.float32]
+if TYPE_CHECKING:
+    from atlash.nn.tiles import Floats
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,11 @@ class EncoderWeights:
     def n_bits(self) -> int:
         """Length of a code."""
         return int(self.last.shape[2])
+
+    @cached_property
+    def compiled(self) -> Compiled:
+        """The weights as the compiled forward pass reads them."""
+        return Compiled.of(self)
 
     def arrays(self) -> dict[str, Floats]:
         """Return all arrays by name, in the order above."""
