@@ -15,10 +15,13 @@ BENCHMARKS = {
     "memory": "benchmarks.memory",
     "startup": "benchmarks.startup",
     "ablations": "benchmarks.ablations",
+    "development": "benchmarks.development",
+    "search-quality": "benchmarks.search_quality",
+    "search-kernel": "benchmarks.search_kernel",
     "report": "benchmarks.report",
     "celltypist-env": "benchmarks.peers.celltypist",
 }
-TWO_CORES = {"speed", "memory"}
+TWO_CORES = {"speed", "memory", "search-kernel"}
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",

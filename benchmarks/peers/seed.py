@@ -66,6 +66,23 @@ def seed(task: Task) -> Outcome:
     return Outcome(labels, NOTHING, NOTHING, fitted - start, perf_counter() - fitted)
 
 
+def continuous_codes(task: Task) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Train the seed's network; return its raw output for test and for training cells.
+
+    The bits are the signs. Every type needs the four cells that the seed asks for.
+    """
+    torch.manual_seed(0)
+    inputs = _inputs(task)
+    if len(inputs.classes) < len(task.labels):
+        msg = f"{task.name} has a type of fewer than {FEWEST_CELLS} cells, which the seed drops."
+        raise ValueError(msg)
+    anchors = torch.from_numpy(hadamard(N_BITS)[: len(inputs.names)].astype(np.float32))
+    network = _train(inputs, anchors)
+    network.eval()
+    with torch.no_grad():
+        return network(inputs.test).numpy(), network(inputs.train).numpy()
+
+
 def _inputs(task: Task) -> Inputs:
     names, classes, counts = np.unique(task.labels, return_inverse=True, return_counts=True)
     kept = counts[classes] >= FEWEST_CELLS

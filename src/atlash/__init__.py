@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from atlash import errors, pl, tl
-    from atlash.config import AnnotateConfig, BuildConfig, TrainConfig
+    from atlash.config import AnnotateConfig, BuildConfig, SearchConfig, TrainConfig
     from atlash.reference import Reference
 
 __all__ = [
     "AnnotateConfig",
     "BuildConfig",
     "Reference",
+    "SearchConfig",
     "TrainConfig",
     "__version__",
     "errors",
@@ -29,6 +30,7 @@ _HOME = {
     "AnnotateConfig": "atlash.config",
     "BuildConfig": "atlash.config",
     "Reference": "atlash.reference",
+    "SearchConfig": "atlash.config",
     "TrainConfig": "atlash.config",
 }
 

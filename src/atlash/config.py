@@ -10,6 +10,11 @@ ScaleName = Literal["auto", "counts", "normalized", "log1p", "log2p1", "log10p1"
 Quantisation = Literal["none", "squared", "cauchy"]
 """Form of the quantisation loss; see :func:`atlash.nn.losses.quantisation_loss`."""
 
+Ranking = Literal["asymmetric", "code", "anchor-first"]
+"""What distances between codes count; see :class:`SearchConfig`."""
+SearchMethod = Literal["auto", "flat", "pruned", "anchor-walk"]
+"""Which codes a search compares; see :class:`SearchConfig`."""
+
 
 @dataclass(frozen=True)
 class InputConfig:
@@ -44,8 +49,12 @@ class TrainConfig:
     Parameters
     ----------
     n_bits
-        Code length, a multiple of 8; ``None`` chooses by the number of types (64 up to 128
-        types).
+        Length of the anchor part of a code, which tells the type, a multiple of 8; ``None``
+        chooses by the number of types (64 up to 128 types).
+    n_detail_bits
+        Length of the detail part, which tells cells of one type apart, a multiple of 8; 0 for
+        none. Both parts together have at most 256 bits; where the anchor part was chosen so long,
+        the detail part gives way.
     n_features
         Genes the encoder reads.
     marker_share
@@ -101,6 +110,7 @@ class TrainConfig:
     """
 
     n_bits: int | None = None
+    n_detail_bits: int = 64
     n_features: int = 2000
     marker_share: float = 0.5
     n_members: int = 2
@@ -203,6 +213,50 @@ class AnnotateConfig:
     min_genes: int = 20
     vote: str | None = None
     match_query: bool = False
+    scale: ScaleName = "auto"
+    min_shared: float = 0.5
+    chunk_size: int = 4096
+    n_threads: int | None = None
+    progress: bool = True
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """How cells are searched.
+
+    Parameters
+    ----------
+    ranking
+        ``"code"`` ranks by the bits in which codes differ, ``"anchor-first"`` by those of the
+        anchor part, and by those of the detail part among equals. ``"asymmetric"`` takes the
+        cells that the code puts first, four times as many as wanted and at least 200, and ranks
+        them by the bits in which they are expected to differ: a bit that the query hardly
+        decides counts half. Bits of the anchor part count twice.
+    method
+        ``"flat"`` compares with all cells; ``"pruned"`` leaves out cells that cannot be near,
+        and finds the same; ``"auto"`` takes what is faster. ``"anchor-walk"`` looks at the
+        cells of the nearest anchor, then of the next, until there are enough: it is
+        approximate.
+    layer
+        Layer to read instead of ``X``; ``"raw"`` stands for ``adata.raw``.
+    gene_column
+        Column of ``var`` with the gene identifiers, instead of its index.
+    scale
+        Scale of the values; ``"auto"`` detects it.
+    min_shared
+        Least share of the encoder's gene weight that must be measured, in [0, 1].
+    chunk_size
+        Cells encoded at a time.
+    n_threads
+        Threads; ``None`` takes all cores. Results are the same for any number.
+    progress
+        Show progress on standard error.
+    """
+
+    ranking: Ranking = "asymmetric"
+    method: SearchMethod = "auto"
+    layer: str | None = None
+    gene_column: str | None = None
     scale: ScaleName = "auto"
     min_shared: float = 0.5
     chunk_size: int = 4096

@@ -13,6 +13,7 @@ Each message says what was found, what was needed, an example of each, and the r
     │   └── KeyNotFoundError     a layer, column or key does not exist
     ├── ReferenceFileError       a saved reference is missing, damaged or too new
     ├── OutputError              a result cannot be written
+    │   └── ConflictError        someone else has changed the reference meanwhile
     └── TrainingError            learning went wrong (for example a loss that is not finite)
 """
 
@@ -59,6 +60,10 @@ class ReferenceFileError(AtlashError):
 
 class OutputError(AtlashError, OSError):
     """A result cannot be written."""
+
+
+class ConflictError(OutputError):
+    """Someone else has changed the reference since it was read."""
 
 
 class TrainingError(AtlashError, RuntimeError):

@@ -41,10 +41,12 @@ def same(one, other):
 def test_a_prediction_is_what_codes_and_anchors_say(reference, projected, bound, predicted):
     method, found = predicted
     annotator = reference.annotator
-    z = encode(projected.X, annotator.weights, bound.measured_features)
+    z = encode(projected.X, annotator.weights, bound.measured_features).z
     agreement = similarity(z, annotator.anchors, method)
     np.testing.assert_array_equal(found.nearest, agreement.argmax(axis=1))
-    np.testing.assert_array_equal(unpack(found.codes).astype(bool), z > 0)
+    bits = unpack(found.codes)
+    assert bits.shape[1] == annotator.n_bits + annotator.n_detail_bits
+    np.testing.assert_array_equal(bits[:, : annotator.n_bits], z > 0)
     rows = np.arange(len(z))
     assert (found.nearest != found.runner_up).all()
     ordered = np.sort(agreement, axis=1)
@@ -59,7 +61,7 @@ def test_the_margin_is_in_bits(reference, predicted):
     method, found = predicted
     assert (found.margin >= 0).all()
     if method == "hamming":
-        bits = unpack(found.codes).astype(bool)
+        bits = unpack(found.codes)[:, : reference.annotator.n_bits]
         distances = (bits[:, None] != (reference.annotator.anchors > 0)[None]).sum(axis=2)
         rows = np.arange(len(bits))
         apart = distances[rows, found.runner_up] - distances[rows, found.nearest]

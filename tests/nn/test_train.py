@@ -42,7 +42,7 @@ def learn(cells, standardiser, axes, small):
 def labels_of(learned, cells):
     logged = (cells.counts * (cells.target_sum / cells.library)[:, None]).tocsr()
     logged.data = np.log1p(logged.data).astype(np.float32)
-    z = encode(logged, learned.weights, np.ones(logged.shape[1], dtype=bool))
+    z = encode(logged, learned.weights, np.ones(logged.shape[1], dtype=bool)).z
     return similarity(z, learned.anchors, "asymmetric").argmax(axis=1)
 
 

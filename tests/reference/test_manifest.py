@@ -3,6 +3,7 @@
 import hashlib
 import json
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from atlash.errors import OutputError, ReferenceFileError
 from atlash.reference.manifest import (
     MAX_BYTES,
     CellsEntry,
+    Commit,
     FileEntry,
     Manifest,
     check_meta,
@@ -43,10 +45,11 @@ json_values = st.recursive(
 )
 
 
-def signed(**changes):
+def signed(without=(), **changes):
     """Return a manifest with other content, whose sum is right."""
     content = json.loads(dump_manifest(MANIFEST)) | changes
-    del content["checksum"]
+    for name in ("checksum", *without):
+        del content[name]
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     content["checksum"] = hashlib.sha256(canonical.encode()).hexdigest()
     return json.dumps(content).encode()
@@ -61,6 +64,14 @@ def test_manifest_comes_back(meta):
     check_meta(meta)
     manifest = Manifest(meta=meta, files=FILES, cells=MANIFEST.cells)
     assert parse_manifest(dump_manifest(manifest), Path("pbmc.atlash")) == manifest
+
+
+def test_version_comes_back_and_is_1_where_there_was_none(tmp_path):
+    commit = Commit(number=7, oldest=3, date="2026-01-01T00:00:00+00:00", note="added 3 cells")
+    grown = replace(MANIFEST, commit=commit)
+    assert parse_manifest(dump_manifest(grown), tmp_path) == grown
+    assert parse_manifest(signed(without=["commit"]), tmp_path) == MANIFEST
+    assert MANIFEST.commit == Commit(number=1, oldest=1, date="", note="saved")
 
 
 def test_signing_in_this_test_is_the_signing_of_the_manifest(tmp_path):
@@ -143,6 +154,14 @@ def signed_files():
         {"cells": {"path": "cells.lance"}},
         {"cells": {"path": "cells.lance", "version": "1", "rows": 7}},
         {"cells": {"path": "cells.lance", "version": 1, "rows": None}},
+        {"commit": None},
+        {"commit": {"number": "3"}},
+        {"commit": {"number": 0, "oldest": 0}},
+        {"commit": {"number": 3, "oldest": 4}},
+        {"commit": {"number": 3, "oldest": None}},
+        {"commit": {"number": 3, "note": 3}},
+        {"commit": {"number": 3, "date": None}},
+        {"commit": {"number": 3, "author": "x"}},
     ],
 )
 def test_odd_entries_are_refused(changes, tmp_path):

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     Planes = NDArray[np.uint64]
 
-MAX_BYTES = 32
+MAX_BITS = 256
+MAX_BYTES = MAX_BITS // 8
 CACHE_LINE = 64
 SLICE = 65536
 

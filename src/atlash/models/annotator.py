@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from atlash.codes.similarity import Method
     from atlash.data.normalize import Projected, Recipe
     from atlash.models.calibration import Calibration
+    from atlash.models.detail import Detail
     from atlash.models.novelty import Novelty
     from atlash.nn.weights import EncoderWeights
 
@@ -31,7 +32,7 @@ class Prediction:
     Attributes
     ----------
     codes
-        Packed bits ``(n, n_bits / 8)``, uint8.
+        Packed bits ``(n, n_bytes)``, uint8: the anchor part, then the detail part.
     nearest, runner_up
         Most and second most similar type ``(n,)``, indices into the annotator's types.
     margin
@@ -65,6 +66,46 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Codes:
+    """Cells as codes.
+
+    Attributes
+    ----------
+    z
+        Continuous anchor part ``(n, n_bits)``, float32.
+    detail
+        Continuous detail part ``(n, n_detail_bits)``, float32; no columns where there is none.
+    agreement
+        Asymmetric similarity to each anchor ``(n, n_types)``, float32.
+    """
+
+    z: NDArray[np.float32]
+    detail: NDArray[np.float32]
+    agreement: NDArray[np.float32]
+
+    @property
+    def packed(self) -> NDArray[np.uint8]:
+        """Bits ``(n, n_bytes)``, uint8: the anchor part, then the detail part."""
+        return np.hstack([pack(self.z > 0), pack(self.detail > 0)])
+
+    @property
+    def expected(self) -> NDArray[np.float32]:
+        """Expected bits ``(n, n_bits + n_detail_bits)``, float32 in [-1, 1]."""
+        return np.tanh(np.hstack([self.z, self.detail]))
+
+    @property
+    def nearest(self) -> NDArray[np.int64]:
+        """Most similar type ``(n,)``."""
+        return np.asarray(self.agreement.argmax(axis=1))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Codes]) -> Codes:
+        """Join codes of chunks, in order."""
+        names = [field.name for field in fields(cls)]
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+@dataclass(frozen=True)
 class Annotator:
     """A learned annotator; see :func:`atlash.models.learn.learn`.
 
@@ -82,6 +123,8 @@ class Annotator:
         From similarities to probabilities.
     novelty
         How far a cell is from all that was learned.
+    detail
+        What tells cells of one type apart; ``None`` where codes have no detail part.
     """
 
     recipe: Recipe
@@ -90,11 +133,17 @@ class Annotator:
     types: list[str]
     calibration: Calibration
     novelty: Novelty
+    detail: Detail | None
 
     @property
     def n_bits(self) -> int:
-        """Length of a code."""
+        """Length of the anchor part of a code."""
         return self.weights.n_bits
+
+    @property
+    def n_detail_bits(self) -> int:
+        """Length of the detail part of a code."""
+        return 0 if self.detail is None else self.detail.n_bits
 
     def gene_weight(self) -> NDArray[np.float64]:
         """Return what each gene is worth to the encoder ``(n_genes,)``, sum 1.
@@ -106,9 +155,13 @@ class Annotator:
         worth[self.recipe.features] = np.linalg.norm(self.weights.first, axis=1)
         return np.asarray(worth / worth.sum())
 
-    def codes(self, X: sp.csr_array, measured: NDArray[np.bool_]) -> NDArray[np.uint8]:
-        """Return packed codes ``(n, n_bits / 8)`` of normalised cells."""
-        return pack(encode(X, self.weights, measured) > 0)
+    def codes(self, X: sp.csr_array, measured: NDArray[np.bool_]) -> Codes:
+        """Return the codes of normalised cells, each on its own."""
+        z, components = encode(X, self.weights, measured)
+        agreement = similarity(z, self.anchors, "asymmetric")
+        if self.detail is None:
+            return Codes(z, np.empty((len(z), 0), dtype=np.float32), agreement)
+        return Codes(z, self.detail.encode(components, agreement), agreement)
 
     def predict(self, cells: Projected, measured: NDArray[np.bool_], method: Method) -> Prediction:
         """Label normalised cells, each on its own.
@@ -122,16 +175,18 @@ class Annotator:
         method
             How codes are compared with anchors.
         """
-        z = encode(cells.X, self.weights, measured)
-        agreement = similarity(z, self.anchors, method)
+        codes = self.codes(cells.X, measured)
+        agreement = codes.agreement
+        if method != "asymmetric":
+            agreement = similarity(codes.z, self.anchors, method)
         probability = self.calibration.probabilities(agreement, method)
         nearest, runner_up = _first_two(agreement)
-        rows = np.arange(len(z))
+        rows = np.arange(len(agreement))
         apart = agreement[rows, nearest] - agreement[rows, runner_up]
         empty = cells.library == 0
         confidence = np.where(empty, 0, probability[rows, nearest])
         return Prediction(
-            codes=pack(z > 0),
+            codes=codes.packed,
             nearest=nearest,
             runner_up=runner_up,
             margin=(apart * (self.n_bits / 2)).astype(np.float32),

@@ -10,15 +10,13 @@ from atlash.data.parallel import ordered_map
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
     import scipy.sparse as sp
-    from numpy.typing import NDArray
 
     from atlash.codes.similarity import Method
     from atlash.config import InputConfig
     from atlash.data.normalize import BoundSource
     from atlash.data.source import CellSource
-    from atlash.models.annotator import Annotator, Prediction
+    from atlash.models.annotator import Annotator, Codes, Prediction
 
 
 def bind_source(source: CellSource, annotator: Annotator, config: InputConfig) -> BoundSource:
@@ -42,11 +40,11 @@ def predict_chunks(
 
 def encode_source(
     bound: BoundSource, annotator: Annotator, *, size: int, n_threads: int
-) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
-    """Yield the rows and the packed codes of each chunk, in order."""
+) -> Iterator[tuple[slice, Codes]]:
+    """Yield the rows and the codes of each chunk, in order."""
     measured = bound.measured_features
 
-    def work(item: tuple[slice, sp.csr_array]) -> tuple[slice, NDArray[np.uint8]]:
+    def work(item: tuple[slice, sp.csr_array]) -> tuple[slice, Codes]:
         rows, chunk = item
         return rows, annotator.codes(bound.project(chunk, rows).X, measured)
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atlash.codes.anchors import AnchorReport, choose_n_bits, make_anchors
+from atlash.codes.planes import MAX_BITS
 from atlash.data.normalize import Recipe
 from atlash.data.split import group_folds
 from atlash.models.annotator import Annotator
 from atlash.models.calibration import fit_calibration
+from atlash.models.detail import fit_detail
 from atlash.models.held_out import HeldOutFold
 from atlash.models.novelty import KnownCells, fit_novelty
 from atlash.models.prepare import TARGET_SUM, freeze, normalised_features, thinned, training_cells
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from atlash.config import TrainConfig
     from atlash.data.genes import GeneTable
+    from atlash.models.detail import Detail
     from atlash.models.prepare import Frozen, LabelledCounts
     from atlash.nn.train import Learned
 
@@ -162,12 +165,17 @@ def learn(
         types=types,
         calibration=fit_calibration(held_out),
         novelty=fit_novelty(known, shallow, cells.groups, random_state=seed),
+        detail=_detail(cells, whole.frozen, min(config.n_detail_bits, MAX_BITS - n_bits), seed),
     )
     interrupted = trainer.stop.is_set()
     if interrupted:
         msg = f"Learning was interrupted after {kept.n_steps} steps; what was learned is kept."
         warnings.warn(msg, InterruptedLearningWarning, stacklevel=3)
     return annotator, LearnReport(anchor_report, kept.n_steps, interrupted, _accuracy(held_out))
+
+
+def _detail(cells: LabelledCounts, frozen: Frozen, n_bits: int, seed: int) -> Detail | None:
+    return fit_detail(cells, frozen, n_bits=n_bits, random_state=seed) if n_bits else None
 
 
 def _accuracy(held_out: list[HeldOutFold]) -> float:
@@ -253,6 +261,6 @@ def _held_out_folds(folds: list[_Fold], inner: list[Learned]) -> list[HeldOutFol
         if 2 * share < max(shares):  # never so without: half the steps are always taken
             continue
         X = normalised_features(fold.held_out, fold.frozen)
-        z = encode(X, learned.weights, np.ones(X.shape[1], dtype=bool))
+        z = encode(X, learned.weights, np.ones(X.shape[1], dtype=bool)).z
         found.append(HeldOutFold(z, fold.held_out.labels, learned.anchors))
     return found

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from atlash.nn.tiles import Floats
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
 
-    from atlash.nn.tiles import Floats
     from atlash.nn.weights import EncoderWeights
 
 
-def encode(X: csr_array, weights: EncoderWeights, measured: NDArray[np.bool_]) -> Floats:
+class Encoded(NamedTuple):
+    """What the encoder makes of cells.
+
+    Attributes
+    ----------
+    z
+        Continuous codes ``(n, n_bits)``, float32; the bits are ``z > 0``.
+    components
+        Principal components ``(n, at least n_components)``, float32; further columns hold
+        nothing.
+    """
+
+    z: Floats
+    components: Floats
+
+
+def encode(X: csr_array, weights: EncoderWeights, measured: NDArray[np.bool_]) -> Encoded:
     """Run the encoder over normalised cells, each on its own.
 
     Parameters
@@ -25,17 +42,13 @@ def encode(X: csr_array, weights: EncoderWeights, measured: NDArray[np.bool_]) -
         The encoder.
     measured
         Features that the data hold ``(n_features,)``; the others enter as their mean.
-
-    Returns
-    -------
-    Continuous codes ``(n, n_bits)``, float32; the bits are ``z > 0``.
     """
     from atlash.nn._forward import forward  # numba: imported when needed
 
-    compiled = weights.compiled
+    compiled, n_gene_units = weights.compiled, weights.first_bias.size
     start = np.zeros(weights.first.shape[1], dtype=np.float32)
-    start[: weights.first_bias.size] = weights.first_bias.ravel()
+    start[:n_gene_units] = weights.first_bias.ravel()
     layer = compiled.first.product(X, measured, start)
     z = np.empty((X.shape[0], weights.n_bits), dtype=np.float32)
     forward(layer, compiled.genes, compiled.components, compiled.bias, z)
-    return z
+    return Encoded(z, layer[:, n_gene_units:])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 import pandas as pd
 
+from atlash.codes.planes import MAX_BITS
 from atlash.config import BuildConfig, InputConfig, Quantisation
 from atlash.data.source import open_sources
 from atlash.errors import InputError
@@ -112,6 +113,15 @@ def check_build_config(config: BuildConfig) -> None:
     if train.n_bits is not None and (train.n_bits < 8 or train.n_bits % 8):
         msg = f"Codes of {train.n_bits} bits are not possible: give a multiple of 8, such as 64."
         raise InputError(msg)
+    if train.n_detail_bits < 0 or train.n_detail_bits % 8:
+        msg = f"`n_detail_bits` is {train.n_detail_bits}: give a multiple of 8, such as 64, or 0."
+        raise InputError(msg)
+    if (train.n_bits or 0) + train.n_detail_bits > MAX_BITS:
+        msg = (
+            f"Codes of {train.n_bits} + {train.n_detail_bits} bits are too long; at most "
+            f"{MAX_BITS} are possible. Lower `n_bits` or `n_detail_bits`."
+        )
+        raise InputError(msg)
     if train.quantisation not in get_args(Quantisation):
         forms = ", ".join(map(repr, get_args(Quantisation)))
         msg = f"`quantisation` is {train.quantisation!r}, but must be one of {forms}."
@@ -142,7 +152,7 @@ def _encode_all(
             for rows, codes in encode_source(
                 bound, annotator, size=config.chunk_size, n_threads=n_threads
             ):
-                parts.append(codes)
+                parts.append(codes.packed)
                 advance(rows.stop - rows.start)
     return np.concatenate(parts)
 

@@ -64,6 +64,28 @@ class CellsEntry:
 
 
 @dataclass(frozen=True)
+class Commit:
+    """What a committed state of a reference is called.
+
+    Parameters
+    ----------
+    number
+        1 for the first save of a folder; one more with every commit, and never given twice.
+    oldest
+        The first number that can still be opened.
+    date
+        Time of the commit, ISO 8601; empty if it was not written down.
+    note
+        What was done.
+    """
+
+    number: int = 1
+    oldest: int = 1
+    date: str = ""
+    note: str = "saved"
+
+
+@dataclass(frozen=True)
 class Manifest:
     """Content of ``manifest.json``.
 
@@ -76,11 +98,14 @@ class Manifest:
         ``"cells/<path within the dataset>"``.
     cells
         The Lance dataset that the ``"cells/…"`` files make up.
+    commit
+        Number and note of this state; references saved before there were numbers are 1.
     """
 
     meta: dict[str, Any]
     files: dict[str, FileEntry]
     cells: CellsEntry
+    commit: Commit = Commit()
 
 
 def check_meta(meta: Mapping[str, Any]) -> None:
@@ -118,15 +143,22 @@ def dump_manifest(manifest: Manifest) -> bytes:
     return raw
 
 
-def read_manifest_bytes(folder: Path) -> bytes:
-    """Return the content of ``folder/manifest.json``.
+def read_manifest_bytes(folder: Path, place: str = MANIFEST) -> bytes:
+    """Return the content of a manifest.
+
+    Parameters
+    ----------
+    folder
+        The reference.
+    place
+        The manifest within it, that of the newest version if not given.
 
     Raises
     ------
     ReferenceFileError
         If there is no such folder, it holds no manifest, or the manifest cannot be read.
     """
-    path = folder / MANIFEST
+    path = folder / place
     try:
         _check_place(folder)
         with path.open("rb") as file:
@@ -140,15 +172,15 @@ def read_manifest_bytes(folder: Path) -> bytes:
     return raw
 
 
-def parse_manifest(raw: bytes, folder: Path) -> Manifest:
+def parse_manifest(raw: bytes, folder: Path, place: str = MANIFEST) -> Manifest:
     """Check and read the text of a manifest.
 
     Parameters
     ----------
     raw
         Content of ``manifest.json``.
-    folder
-        The reference, named in errors.
+    folder, place
+        The reference and the manifest within it, named in errors.
 
     Raises
     ------
@@ -156,7 +188,7 @@ def parse_manifest(raw: bytes, folder: Path) -> Manifest:
         If the text is damaged, not a manifest of atlash, of a newer format, or names a
         file outside the folder.
     """
-    path = folder / MANIFEST
+    path = folder / place
     try:
         content = json.loads(raw)
     except (ValueError, RecursionError) as error:
@@ -167,12 +199,13 @@ def parse_manifest(raw: bytes, folder: Path) -> Manifest:
     # The sum covers every format version alike, so that damage is not mistaken for the future.
     if content.pop("checksum", None) != _checksum(content):
         raise ReferenceFileError(_damaged(path, "its content does not match its own checksum"))
-    _check_version(content.get("format_version"), folder)
+    _check_version(content.get("format_version"), path)
     try:
         manifest = Manifest(
             meta=dict(content["meta"]),
             files={name: FileEntry(**entry) for name, entry in content["files"].items()},
             cells=CellsEntry(**content["cells"]),
+            commit=Commit(**content.get("commit", {})),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ReferenceFileError(
@@ -201,12 +234,12 @@ def _check_place(folder: Path) -> None:
         raise ReferenceFileError(msg)
 
 
-def _check_version(version: object, folder: Path) -> None:
+def _check_version(version: object, path: Path) -> None:
     if not isinstance(version, int) or version < 1:
-        raise ReferenceFileError(_damaged(folder / MANIFEST, f"its format is {version!r}"))
+        raise ReferenceFileError(_damaged(path, f"its format is {version!r}"))
     if version > FORMAT_VERSION:
         msg = (
-            f"'{folder}' was written by a newer atlash (format {version}; this one reads up "
+            f"'{path.parent}' was written by a newer atlash (format {version}; this one reads up "
             f"to {FORMAT_VERSION}). Update: pip install -U atlash"
         )
         raise ReferenceFileError(msg)
@@ -222,6 +255,12 @@ def _check_entries(manifest: Manifest, path: Path) -> None:
             raise ReferenceFileError(_damaged(path, f"the entry of {name!r} is odd"))
     if not isinstance(manifest.cells.version, int) or not isinstance(manifest.cells.rows, int):
         raise ReferenceFileError(_damaged(path, "the entry of the cells is odd"))
+    commit = manifest.commit
+    numbers, texts = (commit.oldest, commit.number), (commit.date, commit.note)
+    if not all(isinstance(number, int) for number in numbers) or not 1 <= numbers[0] <= numbers[1]:
+        raise ReferenceFileError(_damaged(path, "the number of its version is odd"))
+    if not all(isinstance(text, str) for text in texts):
+        raise ReferenceFileError(_damaged(path, "the note of its version is odd"))
     for place in (manifest.cells.path, *(entry.path for entry in manifest.files.values())):
         if not _is_inside(place):
             msg = (

@@ -12,6 +12,8 @@ from atlash.config import BuildConfig
 from atlash.errors import ReferenceFileError
 from atlash.reference import store
 from atlash.reference.arrays import fingerprint
+from atlash.reference.cells import searchable
+from atlash.reference.search import SearchIndex
 from atlash.reference.state import anchor_frame, annotator_arrays, gene_frame, restore_annotator
 
 if TYPE_CHECKING:
@@ -133,6 +135,7 @@ class Reference:
             overwrite=overwrite,
         )
         object.__setattr__(self, "cells", saved)  # what was read from here before may be gone
+        self.__dict__.pop("index", None)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, verify: bool = True) -> Self:
@@ -174,6 +177,11 @@ class Reference:
             annotator_arrays(self.annotator), gene_frame(self.annotator), self._anchors()
         )
 
+    @cached_property
+    def index(self) -> SearchIndex:
+        """The codes of the cells, ready to be searched."""
+        return SearchIndex(searchable(self.cells), self.annotator.anchors)
+
     @property
     def types(self) -> list[str]:
         """Names of the cell types."""
@@ -184,6 +192,7 @@ class Reference:
         return self.meta | {
             "fingerprint": self.fingerprint,
             "n_bits": self.annotator.n_bits,
+            "n_detail_bits": self.annotator.n_detail_bits,
             "n_genes": len(self.annotator.recipe.genes),
             "n_genes_used": self.annotator.weights.n_features,
             "example_gene": str(self.annotator.recipe.genes.ids[0]),
@@ -194,7 +203,8 @@ class Reference:
     def __repr__(self) -> str:
         """Return one line: cells, types, bits."""
         n_cells, n_types = self.meta["n_cells"], len(self.types)
-        return f"Reference({n_cells:,} cells, {n_types} types, {self.annotator.n_bits} bits)"
+        bits = f"{self.annotator.n_bits} + {self.annotator.n_detail_bits} bits"
+        return f"Reference({n_cells:,} cells, {n_types} types, {bits})"
 
     def _anchors(self) -> pd.DataFrame:
         counts = np.array([self.meta["types"][name] for name in self.types])

@@ -14,6 +14,7 @@ from atlash.data.normalize import Recipe
 from atlash.errors import ReferenceFileError
 from atlash.models.annotator import Annotator
 from atlash.models.calibration import Calibration
+from atlash.models.detail import Detail
 from atlash.models.novelty import Novelty, Scorer
 from atlash.models.pc_space import PCSpace
 from atlash.nn.weights import EncoderWeights
@@ -24,17 +25,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Arrays = dict[str, "NDArray[Any]"]
-Part = TypeVar("Part", EncoderWeights, Calibration, PCSpace, Scorer)
+Part = TypeVar("Part", EncoderWeights, Calibration, PCSpace, Scorer, Detail)
 
 
 def annotator_arrays(annotator: Annotator) -> Arrays:
     """Return all numbers of an annotator by name: ``encoder.first``, ``space.axes``, ..."""
-    parts: dict[str, EncoderWeights | Calibration | PCSpace | Scorer] = {
+    parts: dict[str, EncoderWeights | Calibration | PCSpace | Scorer | Detail] = {
         "encoder": annotator.weights,
         "calibration": annotator.calibration,
         "space": annotator.novelty.space,
         "scorer": annotator.novelty.scorer,
     }
+    if annotator.detail is not None:
+        parts["detail"] = annotator.detail
     return {
         f"{name}.{field.name}": np.ascontiguousarray(getattr(part, field.name))
         for name, part in parts.items()
@@ -87,6 +90,7 @@ def restore_annotator(
             types=[str(label) for label in anchors["label"]],
             calibration=_part(Calibration, "calibration", arrays),
             novelty=Novelty(_part(PCSpace, "space", arrays), _part(Scorer, "scorer", arrays)),
+            detail=_part(Detail, "detail", arrays) if "detail.centres" in arrays else None,
         )
     except (KeyError, IndexError, ValueError, TypeError) as error:
         msg = (

@@ -16,7 +16,24 @@ one. What is no longer listed is removed last; what a killed save leaves behind,
 removes. Of several savers at once, the last to finish wins.
 
 Every save writes the cells as a Lance dataset of their own: a further version of the old one
-would need the old one's metadata, and a damaged reference could never be overwritten.
+would need the old one's metadata, and a damaged reference could never be overwritten. It drops
+the versions of what it replaces, whose codes are those of another encoder.
+
+A saved reference grows by :func:`atlash.reference.growth.commit`::
+
+    pbmc.atlash/
+      manifest.json                    the newest version, here 3
+      versions/manifest.1.json         what it was before
+      versions/manifest.2.json
+      cells.<hash8>.lance/             cells of all versions: files come, none changes
+
+A commit adds files: fragments of new cells, marks on those that leave, arrays and tables under
+new names. Then it keeps the manifest under its number and replaces it, in that order, holding
+the folder's lock. Cells are committed in Lance as *detached* versions, which are seen by none
+but who knows their number, and the manifest alone names it: a killed commit leaves files that
+nothing leads to, and the next one removes them. Nothing that is there is read, written or
+summed again, so that a commit takes as long as what it adds; beyond 32 small fragments at the
+end, these are made one. Readers hold no lock and keep the version that they opened.
 """
 
 from __future__ import annotations
@@ -32,16 +49,16 @@ from atlash.reference.disk import reporting
 from atlash.reference.folder import staging, sync
 from atlash.reference.integrity import check_files
 from atlash.reference.manifest import (
-    MANIFEST,
     CellsEntry,
+    Commit,
     Manifest,
     check_meta,
-    dump_manifest,
     parse_manifest,
     read_manifest_bytes,
 )
 from atlash.reference.parts import from_parquet, load_part, put, put_cells, to_parquet
-from atlash.reference.swap import move_in
+from atlash.reference.swap import move_in, now, put_manifest
+from atlash.reference.versions import read_manifest
 
 if TYPE_CHECKING:
     import os
@@ -66,6 +83,8 @@ class Stored:
         Tables with one row a gene and one row an anchor.
     cells
         Handle on the cells, which are read when asked for.
+    version
+        Number of the version that was read.
     """
 
     meta: dict[str, Any]
@@ -73,6 +92,7 @@ class Stored:
     genes: pd.DataFrame
     anchors: pd.DataFrame
     cells: CellTable
+    version: int = 1
 
 
 def write(
@@ -128,19 +148,21 @@ def write(
             }
             saved, parts = put_cells(stage, cells)
             entry = CellsEntry(path=saved.folder.name, version=saved.version, rows=saved.n_rows)
-            manifest = Manifest(meta=dict(meta), files=files | parts, cells=entry)
-            (stage / MANIFEST).write_bytes(dump_manifest(manifest))
-            sync(stage / MANIFEST)
-            sync(stage)
+            commit = Commit(date=now())
+            manifest = Manifest(dict(meta), files=files | parts, cells=entry, commit=commit)
             if replacing:
-                move_in(stage, target)
+                move_in(stage, target, manifest)
             else:
+                put_manifest(stage, manifest)
+                sync(stage)
                 stage.rename(target)
                 sync(target.parent)
     return replace(saved, folder=target / saved.folder.name)
 
 
-def read(path: str | os.PathLike[str], *, verify: bool = True) -> Stored:
+def read(
+    path: str | os.PathLike[str], *, verify: bool = True, version: int | None = None
+) -> Stored:
     """Load a reference; the cells stay on disk.
 
     Parameters
@@ -150,18 +172,23 @@ def read(path: str | os.PathLike[str], *, verify: bool = True) -> Stored:
     verify
         Whether to compare the sum of every file, which reads all of them once, or presence
         and size alone.
+    version
+        Number of an older version, see :func:`atlash.reference.versions.versions`; ``None``
+        stands for the newest.
 
     Raises
     ------
     ReferenceFileError
         If there is no reference, a newer atlash wrote it, or a file is missing, damaged or
         another's; the message names the file.
+    KeyNotFoundError
+        If there is no such version.
     """
     folder = Path(path)
     while True:
         raw = read_manifest_bytes(folder)
         try:
-            return _load(folder, parse_manifest(raw, folder), verify=verify)
+            return _load(folder, read_manifest(folder, version), verify=verify)
         except ReferenceFileError:
             if read_manifest_bytes(folder) == raw:
                 raise  # otherwise it was overwritten while we read: read the new one
@@ -179,6 +206,7 @@ def _load(folder: Path, manifest: Manifest, *, verify: bool) -> Stored:
         genes=part("genes", from_parquet),
         anchors=part("anchors", from_parquet),
         cells=CellTable(folder / manifest.cells.path, manifest.cells.version, manifest.cells.rows),
+        version=manifest.commit.number,
     )
 
 

@@ -111,8 +111,8 @@ def annotate(
     ``obs["atlash_status"]``, ``obs["atlash_reason"]`` : categorical
         ``"assigned"`` or ``"unassigned"``, and why: ``"out of reach"``, ``"between types"``,
         ``"too few genes"``.
-    ``obsm["atlash_codes"]`` : uint8 ``(n_obs, n_bits / 8)``
-        Packed hash codes.
+    ``obsm["atlash_codes"]`` : uint8 ``(n_obs, n_bytes)``
+        Packed hash codes: the anchor part, then the detail part.
     ``obsm["atlash_sets"]`` : bool ``(n_obs, n_types)``
         Types that cannot be excluded at the 95 % level; columns as in ``uns["atlash"]["types"]``.
     ``uns["atlash"]`` : dict
@@ -170,7 +170,8 @@ def annotate_cells(cells: Cells, reference: Reference, request: Request) -> Anno
     reason = reasons(prediction, limits)
     label = prediction.nearest
     if config.vote is not None:
-        by = prediction.codes if groups is None else groups
+        of_type = prediction.codes[:, : annotator.n_bits // 8]  # no two cells share all details
+        by = of_type if groups is None else groups
         label = vote_by_group(prediction, by, assigned=reason == 0)
     obs = _columns(prediction, label, reason, request, reference.annotator.types)
     obs.index = source.obs.index

@@ -1,0 +1,171 @@
+"""Predicates over the columns of cells, in SQL: ``disease = 'flu' AND n_genes > 500``.
+
+Lance reads what stands after WHERE and drops what follows a whole expression: ``n = 1; DROP
+TABLE t``, ``n = 1 LIMIT 1`` and ``n = 1) OR (1 = 1`` pass, and ``"n" = 1`` compares a text.
+So a predicate is cut into tokens here; each is looked up, and the lot is put in parentheses.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING
+
+from atlash.errors import InputError, KeyNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
+
+_TOKEN = re.compile(
+    r"""(?P<space>\s+)
+    | (?P<text>'(?:[^']|'')*')
+    | (?P<quoted>"(?:[^"]|"")*"|`[^`]*`)
+    | (?P<number>(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?(?!\w))
+    | (?P<word>[^\W\d]\w*)
+    | (?P<comment>--|/\*)
+    | (?P<sign><=|>=|<>|!=|==|\|\||[=<>+\-*/%(),])
+    """,
+    re.VERBOSE,
+)
+_KEYWORDS = frozenset(
+    {"and", "or", "not", "in", "is", "null", "true", "false", "like", "ilike", "between"}
+)
+_FUNCTIONS = frozenset(
+    {"lower", "upper", "length", "starts_with", "ends_with", "contains", "regexp_like", "coalesce",
+     "abs", "round"}
+)  # fmt: skip
+_ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "||"})
+
+# Well below what makes a supported Lance overflow its stack, which ends the process, or take
+# minutes. Long lists are for IN, which has no such limit.
+_MAX_DEPTH = 30
+_MAX_ARITHMETIC = 30
+_MAX_TERMS = 200
+_EXAMPLE = "A predicate compares columns with values: disease = 'flu' AND n_genes > 500."
+
+
+def filter_sql(predicate: str, columns: Sequence[str]) -> str:
+    """Return a predicate as Lance takes it, once every token of it is known to be harmless.
+
+    Parameters
+    ----------
+    predicate
+        Comparisons of columns with numbers and texts, ``AND``, ``OR``, ``NOT``, ``IN``, ``IS
+        NULL``, ``LIKE``, ``BETWEEN``, arithmetic and a few functions. Texts stand in single
+        quotes; names of columns that are no plain words in double quotes or backticks.
+    columns
+        Names that may occur.
+
+    Returns
+    -------
+    The same condition in parentheses, each name in backticks.
+
+    Raises
+    ------
+    KeyNotFoundError
+        If it names a column that is not there; the message has the nearest names.
+    InputError
+        If it is anything else than a predicate, or too long to be read.
+    """
+    if not isinstance(predicate, str) or not predicate.strip():
+        _refuse(predicate, "it is empty" if isinstance(predicate, str) else "it is no text")
+    tokens = _tokens(predicate)
+    _check_size(predicate, [token for _, token in tokens])
+    known = []
+    for place, (kind, token) in enumerate(tokens):
+        following = tokens[place + 1][1] if place + 1 < len(tokens) else ""
+        if kind == "quoted":
+            known.append(_column(predicate, _unquoted(token), columns, quoted=token[0] == '"'))
+        elif kind == "word" and token.lower() not in _KEYWORDS:
+            if following == "(":
+                known.append(_function(predicate, token))
+            else:
+                known.append(_column(predicate, token, columns))
+        else:
+            known.append(token)
+    return f"({' '.join(known)})"
+
+
+def refuse_planned(predicate: str, columns: Sequence[str], finding: str) -> NoReturn:
+    """Raise :class:`InputError` for a predicate that Lance does not take."""
+    listed = ", ".join(map(repr, columns))
+    _refuse(predicate, f"{finding}. The columns are {listed}")
+
+
+def _tokens(predicate: str) -> list[tuple[str, str]]:
+    """Cut a predicate into (kind, token), white space left out."""
+    found = []
+    place = 0
+    while place < len(predicate):
+        match = _TOKEN.match(predicate, place)
+        if match is None:
+            char = predicate[place]
+            quote = " opens a text or name that does not end" if char in "'\"`" else ""
+            _refuse(predicate, f"{char!r}{quote or ' does not belong in it'}")
+        kind = str(match.lastgroup)
+        if kind == "comment":
+            _refuse(predicate, f"{match[0]!r} begins a comment")
+        if kind != "space":
+            found.append((kind, match[0]))
+        place = match.end()
+    return found
+
+
+def _check_size(predicate: str, tokens: list[str]) -> None:
+    """Refuse unbalanced parentheses, and more than the parser can take."""
+    depth = deepest = 0
+    for token in tokens:
+        depth += (token == "(") - (token == ")")
+        deepest = max(deepest, depth)
+        if depth < 0:
+            _refuse(predicate, "a parenthesis closes that was not opened")
+    if depth:
+        _refuse(predicate, "a parenthesis is not closed")
+    n_arithmetic = sum(token in _ARITHMETIC for token in tokens)
+    n_terms = sum(token.lower() in {"and", "or", "not"} for token in tokens)
+    for what, found, most in (
+        ("parentheses in each other", deepest, _MAX_DEPTH),
+        ("signs of arithmetic", n_arithmetic, _MAX_ARITHMETIC),
+        ("AND, OR, NOT", n_terms, _MAX_TERMS),
+    ):
+        if found > most:
+            _refuse(predicate, f"it has {found:,} {what}, at most {most:,} can be read")
+
+
+def _column(predicate: str, name: str, columns: Sequence[str], *, quoted: bool = False) -> str:
+    if name in columns and "`" not in name:
+        return f"`{name}`"
+    if name.lower() in {"select", "case", "cast", "exists", "limit", "order", "group", "union"}:
+        _refuse(predicate, f"{name!r} does not belong in it")
+    near = difflib.get_close_matches(name, columns, n=3, cutoff=0.5)
+    near = near or [column for column in columns if column.lower() == name.lower()]
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    texts = " Texts stand in single quotes." if quoted or not near else ""
+    msg = (
+        f"The predicate {_short(predicate)} asks for a column {name!r}, which is not there.{hint}"
+        f"{texts} The columns are {', '.join(map(repr, columns))}."
+    )
+    raise KeyNotFoundError(msg)
+
+
+def _function(predicate: str, name: str) -> str:
+    if name.lower() in _FUNCTIONS:
+        return name.lower()
+    listed = ", ".join(sorted(_FUNCTIONS))
+    return _refuse(predicate, f"{name!r} is no function that it may use; these are {listed}")
+
+
+def _unquoted(token: str) -> str:
+    inner = token[1:-1]
+    return inner.replace('""', '"') if token[0] == '"' else inner
+
+
+def _refuse(predicate: object, finding: str) -> NoReturn:
+    msg = f"The predicate {_short(predicate)} cannot be used: {finding}. {_EXAMPLE}"
+    raise InputError(msg)
+
+
+def _short(predicate: object) -> str:
+    text = repr(predicate)
+    return text if len(text) <= 200 else f"{text[:200]}…"

@@ -1,0 +1,126 @@
+"""Finding and fetching some of the cells of a Lance dataset."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from atlash.reference.filters import filter_sql, refuse_planned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+
+_SCAN_ROWS = 65_536  # fastest of 1,024 to 1,048,576 over 10 million rows
+_TAKE_ROWS = 20_000  # the addresses are parsed as text
+
+_PLANNING_ERRORS = (OSError, RuntimeError, ValueError, pa.ArrowException)
+
+
+def planned_filter(dataset: Any, predicate: str) -> str:  # noqa: ANN401 (lance is untyped)
+    """Return a predicate as Lance takes it, after it was planned for this dataset.
+
+    Raises
+    ------
+    InputError
+        If it is no predicate over the columns: of names unknown, types that do not fit, or no
+        predicate at all.
+    """
+    columns = dataset.schema.names
+    sql = filter_sql(predicate, columns)
+    try:
+        dataset.scanner(columns=[], with_row_address=True, filter=sql).explain_plan()
+    except _PLANNING_ERRORS as error:
+        refuse_planned(predicate, columns, brief(error))
+    return sql
+
+
+def filtered_addresses(dataset: Any, predicate: str) -> NDArray[np.uint64]:  # noqa: ANN401
+    """Return the addresses of the rows for which a predicate holds, in order."""
+    sql = planned_filter(dataset, predicate)
+    scanner = dataset.scanner(columns=[], with_row_address=True, filter=sql, batch_size=_SCAN_ROWS)
+    with evaluating(dataset, predicate):
+        addresses: NDArray[np.uint64] = scanner.to_table()["_rowaddr"].to_numpy()
+    return addresses
+
+
+def filtered_table(dataset: Any, predicate: str, columns: list[str] | None) -> pa.Table:  # noqa: ANN401
+    """Return the rows for which a predicate holds, in order."""
+    sql = planned_filter(dataset, predicate)
+    with evaluating(dataset, predicate):
+        return dataset.to_table(columns=columns, filter=sql)
+
+
+def taken_rows(
+    dataset: Any,  # noqa: ANN401
+    addresses: NDArray[np.uint64],
+    columns: list[str] | None,
+) -> pa.Table:
+    """Return rows by their addresses, in the order asked for; one may occur several times.
+
+    Lance's own ``take`` by position takes seconds where rows were deleted.
+    """
+    unique, wanted = np.unique(addresses, return_inverse=True)
+    parts = [
+        dataset.scanner(
+            columns=columns,
+            with_row_address=True,
+            filter=address_filter(unique[start : start + _TAKE_ROWS]),
+        ).to_table()
+        for start in range(0, max(len(unique), 1), _TAKE_ROWS)
+    ]
+    found = pa.concat_tables(parts)
+    order = np.argsort(found["_rowaddr"].to_numpy())
+    return found.drop_columns("_rowaddr").take(order[wanted])
+
+
+def address_filter(addresses: NDArray[np.uint64]) -> str:
+    """Return the predicate that holds for rows at these addresses."""
+    if len(addresses) == 0:
+        return "false"
+    return f"_rowaddr IN ({','.join(map(str, addresses.tolist()))})"
+
+
+def positions_of_values(
+    dataset: Any,  # noqa: ANN401
+    column: str,
+    values: Sequence[str],
+) -> NDArray[np.int64]:
+    """Return the position of each value in a column, -1 where it is not there.
+
+    One scan of the column: without an index there is none to keep up to date, and 10 million
+    ids take less than a second. Of a value that occurs several times the last row counts.
+    """
+    wanted = pa.array(values, dataset.schema.field(column).type)
+    unique = wanted.unique()
+    positions = np.full(len(unique), -1, dtype=np.int64)
+    first = 0
+    for batch in dataset.to_batches(columns=[column], batch_size=_SCAN_ROWS):
+        place = pc.index_in(batch.column(0), value_set=unique)
+        rows = np.flatnonzero(place.is_valid().to_numpy(zero_copy_only=False))
+        positions[place.drop_null().to_numpy()] = first + rows
+        first += batch.num_rows
+    place_of_id: NDArray[np.int32] = pc.index_in(wanted, value_set=unique).to_numpy()
+    return positions[place_of_id]
+
+
+def brief(error: Exception) -> str:
+    """Return what Lance says, without the place in its source code."""
+    return str(error).split(", /")[0].strip().rstrip(".")
+
+
+@contextmanager
+def evaluating(dataset: Any, predicate: str) -> Iterator[None]:  # noqa: ANN401
+    """Turn what goes wrong while a predicate is computed into an :class:`InputError`."""
+    try:
+        yield
+    except _PLANNING_ERRORS as error:
+        if "Error applying filter" not in str(error):
+            raise
+        refuse_planned(predicate, dataset.schema.names, brief(error))

@@ -1,0 +1,71 @@
+"""Cells of any source as codes of a reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from atlash.config import InputConfig
+from atlash.data.source import open_source
+from atlash.models.annotator import Codes
+from atlash.models.encode import bind_source, encode_source
+from atlash.progress import n_threads_or_all, track
+from atlash.reference.search import Asked
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from atlash.config import SearchConfig
+    from atlash.data.source import Cells
+    from atlash.reference import Reference
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Query cells as a search takes them.
+
+    Attributes
+    ----------
+    obs
+        What is known of each cell, ``n`` rows.
+    asked
+        Their codes, packed and expected.
+    labels
+        Type of the nearest anchor of each cell ``(n,)``.
+    """
+
+    obs: pd.DataFrame
+    asked: Asked
+    labels: NDArray[np.object_]
+
+
+def encode_queries(cells: Cells, reference: Reference, config: SearchConfig) -> Queries:
+    """Encode cells as the reference's own were.
+
+    Raises
+    ------
+    InputError
+        If the cells cannot be used; the subclasses in :mod:`atlash.errors` say why.
+    """
+    source = open_source(cells, config.layer)
+    options = InputConfig(
+        gene_column=config.gene_column, scale=config.scale, min_shared=config.min_shared
+    )
+    annotator = reference.annotator
+    bound = bind_source(source, annotator, options)
+    parts = []
+    with track("Encoding", source.n_cells, show=config.progress) as advance:
+        for rows, part in encode_source(
+            bound,
+            annotator,
+            size=config.chunk_size,
+            n_threads=n_threads_or_all(config.n_threads),
+        ):
+            parts.append(part)
+            advance(rows.stop - rows.start)
+    codes = Codes.concatenate(parts)
+    types = np.array(annotator.types, dtype=object)
+    return Queries(source.obs, Asked(codes.packed, codes.expected), types[codes.nearest])
