@@ -86,3 +86,36 @@ class AnnotationKeys:
     def provenance(self) -> str:
         """``uns``: versions, settings, reference and how the input was read."""
         return self.prefix
+
+
+@dataclass(frozen=True)
+class NeighborKeys:
+    """Names of what :func:`atlash.tl.neighbors` writes; scanpy's own without a prefix.
+
+    Parameters
+    ----------
+    prefix
+        Key of ``uns``, and what those of ``obsp`` begin with.
+    """
+
+    prefix: str | None = None
+
+    @property
+    def parameters(self) -> str:
+        """``uns``: the names of the others, and the settings."""
+        return self.prefix or "neighbors"
+
+    @property
+    def distances(self) -> str:
+        """``obsp``: score of each neighbour."""
+        return f"{self.prefix}_distances" if self.prefix else "distances"
+
+    @property
+    def connectivities(self) -> str:
+        """``obsp``: weights of the graph."""
+        return f"{self.prefix}_connectivities" if self.prefix else "connectivities"
+
+    @property
+    def representation(self) -> str:
+        """``obsm``: expected bits."""
+        return f"X_{self.prefix or DEFAULT_PREFIX}"

@@ -15,10 +15,10 @@ from atlash.codes.planes import MAX_BITS
 from atlash.config import BuildConfig, InputConfig, Quantisation
 from atlash.data.source import open_sources
 from atlash.errors import InputError
-from atlash.models.encode import bind_source, encode_source
 from atlash.models.learn import LearnOptions, LearnReport, learn
-from atlash.progress import n_threads_or_all, track
+from atlash.progress import n_threads_or_all
 from atlash.reference.columns import cells_table
+from atlash.reference.encoding import encode_all
 from atlash.reference.gather import gather
 from atlash.reference.ids import unique_ids
 from atlash.reference.labels import read_labels
@@ -84,7 +84,9 @@ def build_parts(
         request.batch_key,
         max_unlabelled=config.max_unlabelled,
     )
-    options = InputConfig(gene_column=request.gene_column, scale=config.scale)
+    options = InputConfig(
+        gene_column=request.gene_column, scale=config.scale, chunk_size=config.chunk_size
+    )
     gathered = gather(
         sources,
         labels,
@@ -102,7 +104,7 @@ def build_parts(
             request.device, request.random_state, n_threads, progress=config.progress
         ),
     )
-    codes = _encode_all(sources, annotator, options, config, n_threads)
+    codes = encode_all(sources, annotator, options, n_threads=n_threads, progress=config.progress)
     table = _table(sources, labels, codes)
     return annotator, table, _meta(sources, labels, gathered, report, request)
 
@@ -135,26 +137,6 @@ def check_build_config(config: BuildConfig) -> None:
             if not (holds(values[name]) and values[name] < math.inf):
                 msg = f"`{name}` is {values[name]}, but must be {wanted}."
                 raise InputError(msg)
-
-
-def _encode_all(
-    sources: Sequence[CellSource],
-    annotator: Annotator,
-    options: InputConfig,
-    config: BuildConfig,
-    n_threads: int,
-) -> NDArray[np.uint8]:
-    parts = []
-    total = sum(source.n_cells for source in sources)
-    with track("Encoding", total, show=config.progress) as advance:
-        for source in sources:
-            bound = bind_source(source, annotator, options)
-            for rows, codes in encode_source(
-                bound, annotator, size=config.chunk_size, n_threads=n_threads
-            ):
-                parts.append(codes.packed)
-                advance(rows.stop - rows.start)
-    return np.concatenate(parts)
 
 
 def _table(sources: Sequence[CellSource], labels: Labels, codes: NDArray[np.uint8]) -> pa.Table:

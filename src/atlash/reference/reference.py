@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from atlash.config import BuildConfig
-from atlash.errors import ReferenceFileError
+from atlash.config import BuildConfig, InputConfig
+from atlash.data.source import open_sources
+from atlash.errors import InputError, ReferenceFileError
 from atlash.reference import store
 from atlash.reference.arrays import fingerprint
 from atlash.reference.cells import searchable
+from atlash.reference.encoding import encode_all
+from atlash.reference.newcomers import fitted, newcomers
 from atlash.reference.search import SearchIndex
 from atlash.reference.state import anchor_frame, annotator_arrays, gene_frame, restore_annotator
+from atlash.reference.update import State, addition, changed, check_choice, path_of, removal
+from atlash.reference.versions import versions
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
     import pyarrow as pa
@@ -26,6 +31,12 @@ if TYPE_CHECKING:
     from atlash.data.source import Cells
     from atlash.models.annotator import Annotator
     from atlash.reference.cells import CellTable
+    from atlash.reference.growth import Change
+    from atlash.reference.update import OnDuplicate
+    from atlash.reference.versions import Version
+
+_KEPT_APART = ("target_sum", "fingerprint")
+"""Facts on disk that a reference in memory knows otherwise."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +54,17 @@ class Reference:
         after :meth:`build`, on disk after :meth:`load`.
     meta
         How the reference was built: versions, seed, settings, counts.
+    version
+        Number of the version on disk, which every change raises; ``None`` in memory.
+    outdated
+        Whether an older version was opened by its number; it can be read, but not changed.
     """
 
     annotator: Annotator
     cells: pa.Table | CellTable
     meta: dict[str, Any]
+    version: int | None = None
+    outdated: bool = False
 
     @classmethod
     def build(
@@ -134,11 +151,13 @@ class Reference:
             cells=self.cells,
             overwrite=overwrite,
         )
-        object.__setattr__(self, "cells", saved)  # what was read from here before may be gone
-        self.__dict__.pop("index", None)
+        # what was read from here before may be gone
+        self._become(State(saved, self.meta, versions(path)[-1].number))
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], *, verify: bool = True) -> Self:
+    def load(
+        cls, path: str | os.PathLike[str], *, verify: bool = True, version: int | None = None
+    ) -> Self:
         """Load a saved reference; its cells stay on disk until they are asked for.
 
         Parameters
@@ -147,20 +166,25 @@ class Reference:
             The saved folder.
         verify
             Compare the sha256 of every file; ``False`` only looks whether all are there.
+        version
+            Number of an older version, from :meth:`versions`; ``None`` takes the newest.
 
         Raises
         ------
+        KeyNotFoundError
+            If there is no such version.
         ReferenceFileError
             If there is no reference, a newer atlash wrote it, or a file is missing, damaged or
             another's; the message names the file.
         """
-        stored = store.read(path, verify=verify)
+        stored = store.read(path, verify=verify, version=version)
         meta = dict(stored.meta)
-        target, written = meta.pop("target_sum"), meta.pop("fingerprint")
+        target, written = (meta.pop(key) for key in _KEPT_APART)
         annotator = restore_annotator(
             stored.arrays, stored.genes, stored.anchors, target_sum=target
         )
-        reference = cls(annotator, stored.cells, meta)
+        outdated = version is not None and versions(path)[-1].number != version
+        reference = cls(annotator, stored.cells, meta, stored.version, outdated)
         if reference.fingerprint != written:
             msg = (
                 f"The encoder in '{path}' has the fingerprint {reference.fingerprint[:12]}, but "
@@ -169,6 +193,128 @@ class Reference:
             )
             raise ReferenceFileError(msg)
         return reference
+
+    def add(
+        self,
+        cells: Cells | Sequence[Cells],
+        labels_key: str | None = None,
+        *,
+        layer: str | None = None,
+        gene_column: str | None = None,
+        on_duplicate: OnDuplicate = "refuse",
+        n_threads: int | None = None,
+        progress: bool = True,
+    ) -> None:
+        """Add cells, without learning anew; what the reference answers to others stays the same.
+
+        On disk this adds a version, whole or not at all, in time that grows with the new cells
+        alone. Other processes may go on reading, and may write in turn.
+
+        Parameters
+        ----------
+        cells
+            AnnData, path of a ``.h5ad`` file or zarr store, or a list of these.
+        labels_key
+            Column of ``obs`` with their types; ``None`` adds them without.
+        layer
+            Layer to read instead of ``X``; ``"raw"`` stands for ``adata.raw``.
+        gene_column
+            Column of ``var`` with the gene identifiers, instead of its index.
+        on_duplicate
+            What happens to a cell whose id the reference has: ``"refuse"`` raises, ``"replace"``
+            takes the new one, ``"keep"`` the old one.
+        n_threads
+            Threads; ``None`` takes all cores.
+        progress
+            Show progress on standard error.
+
+        Raises
+        ------
+        InputError
+            If the cells cannot be used, or have ids that are there and are to be refused.
+        OutputError
+            If the disk does not take them. The reference is unchanged.
+
+        Warns
+        -----
+        UnknownTypesWarning, ColumnsLeftOutWarning, DuplicateCellsWarning
+        """
+        check_choice(on_duplicate)
+        self._check_newest()
+        sources = open_sources(cells, layer)
+        codes = encode_all(
+            sources,
+            self.annotator,
+            InputConfig(gene_column=gene_column),
+            n_threads=n_threads,
+            progress=progress,
+        )
+        new = newcomers(sources, codes, labels_key, types=self.types, schema=self.cells.schema)
+        origin = ", ".join(source.name for source in sources)
+        self._change(partial(addition, new=new, on_duplicate=on_duplicate, origin=origin))
+
+    def remove(self, where: str) -> None:
+        """Remove cells; on disk this adds a version, and the older ones keep them.
+
+        Parameters
+        ----------
+        where
+            Condition in SQL over the columns, such as ``"study = 'X'"``.
+
+        Raises
+        ------
+        InputError
+            If it is no condition, or holds for all cells.
+        KeyNotFoundError
+            If it names a column that is not there.
+        OutputError
+            If the disk does not take the change. The reference is unchanged.
+        """
+        self._check_newest()
+        self._change(partial(removal, where=where))
+
+    def merge(self, others: Sequence[Reference], *, on_duplicate: OnDuplicate = "refuse") -> None:
+        """Add the cells of references that have the same encoder.
+
+        Parameters
+        ----------
+        others
+            The references; they stay as they are.
+        on_duplicate
+            What happens to a cell whose id is there already; see :meth:`add`.
+
+        Raises
+        ------
+        InputError
+            If an encoder is another, or ids are there already and are to be refused.
+        OutputError
+            If the disk does not take the cells. What was merged before is kept.
+        """
+        check_choice(on_duplicate)
+        self._check_newest()
+        for other in others:
+            if other.fingerprint != self.fingerprint:
+                msg = (
+                    f"{other!r} has the fingerprint {other.fingerprint[:12]}, but this reference "
+                    f"has {self.fingerprint[:12]}: codes of two encoders cannot be compared. "
+                    "Encode its cells anew with `add`."
+                )
+                raise InputError(msg)
+        for other in others:
+            new = fitted(other.index.cells.to_table(), self.cells.schema)
+            origin = "another reference"
+            self._change(partial(addition, new=new, on_duplicate=on_duplicate, origin=origin))
+
+    def versions(self) -> list[Version]:
+        """Return the versions on disk, the oldest first; none in memory.
+
+        Raises
+        ------
+        ReferenceFileError
+            If the manifest of a version is missing or damaged.
+        """
+        path = path_of(self.cells)
+        return [] if path is None else versions(path)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -205,6 +351,25 @@ class Reference:
         n_cells, n_types = self.meta["n_cells"], len(self.types)
         bits = f"{self.annotator.n_bits} + {self.annotator.n_detail_bits} bits"
         return f"Reference({n_cells:,} cells, {n_types} types, {bits})"
+
+    def _check_newest(self) -> None:
+        """Refuse to change a version that was opened although there was a newer one."""
+        if self.outdated:
+            msg = (
+                f"This is version {self.version} of the reference, which was opened by its "
+                "number and is not the newest. Load the newest, without a number, to change it."
+            )
+            raise InputError(msg)
+
+    def _change(self, plan: Callable[[CellTable, dict[str, Any]], Change]) -> None:
+        self._become(changed(State(self.cells, self.meta, self.version), plan))
+
+    def _become(self, state: State) -> None:
+        meta = {key: state.meta[key] for key in state.meta if key not in _KEPT_APART}
+        object.__setattr__(self, "cells", state.cells)
+        object.__setattr__(self, "meta", meta)
+        object.__setattr__(self, "version", state.version)
+        self.__dict__.pop("index", None)
 
     def _anchors(self) -> pd.DataFrame:
         counts = np.array([self.meta["types"][name] for name in self.types])

@@ -1,0 +1,135 @@
+"""New cells in the columns of a reference."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pyarrow as pa
+
+from atlash.errors import InputError, KeyNotFoundError
+from atlash.reference.columns import CELL_ID, CODE, LABEL, cells_table, user_names
+from atlash.reference.ids import unique_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from atlash.data.source import CellSource
+
+
+class UnknownTypesWarning(UserWarning):
+    """Cells have labels that the reference has not learned."""
+
+
+class ColumnsLeftOutWarning(UserWarning):
+    """Cells have columns that the reference does not have."""
+
+
+def newcomers(
+    sources: Sequence[CellSource],
+    codes: NDArray[np.uint8],
+    labels_key: str | None,
+    *,
+    types: Sequence[str],
+    schema: pa.Schema,
+) -> pa.Table:
+    """Return new cells as a table with the reference's columns.
+
+    Parameters
+    ----------
+    sources
+        The cells.
+    codes
+        Their packed codes ``(n, n_bytes)``, uint8.
+    labels_key
+        Column of ``obs`` with their types; ``None`` leaves them without a label.
+    types
+        Types that the reference knows.
+    schema
+        Columns of the reference's cells. What the new cells lack is missing, what the reference
+        does not have is left out.
+
+    Raises
+    ------
+    KeyNotFoundError
+        If there is no such column.
+    InputError
+        If values of a column are of another type than the reference's.
+
+    Warns
+    -----
+    UnknownTypesWarning, ColumnsLeftOutWarning, DuplicateCellsWarning
+    """
+    obs = pd.concat([source.obs for source in sources])
+    labels = _labels(obs, labels_key, types)
+    table = cells_table(unique_ids(obs.index), codes, labels, obs=obs)
+    return fitted(table, schema)
+
+
+def fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return cells with the columns of a schema that they have, in its types.
+
+    Raises
+    ------
+    InputError
+        If values cannot be turned into the schema's type without loss.
+
+    Warns
+    -----
+    ColumnsLeftOutWarning
+    """
+    names = user_names(table.schema)
+    extra = [names.get(name, name) for name in table.schema.names if name not in schema.names]
+    if extra:
+        msg = f"The reference has no column {', '.join(map(repr, extra))}; left out."
+        warnings.warn(msg, ColumnsLeftOutWarning, stacklevel=4)
+    columns = {
+        field.name: _as_type(table[field.name], field)
+        for field in schema
+        if field.name in table.schema.names
+    }
+    if columns[CODE].type != schema.field(CODE).type:
+        msg = "The codes are of another length than the reference's."
+        raise InputError(msg)
+    return pa.table(columns)
+
+
+def _labels(obs: pd.DataFrame, key: str | None, types: Sequence[str]) -> pd.Series[str]:
+    if key is None:
+        return pd.Series([None] * len(obs), index=obs.index, dtype=object)
+    if key not in obs:
+        msg = f"The cells have no column {key!r} with labels; they have {list(obs.columns)}."
+        raise KeyNotFoundError(msg)
+    labels = obs[key].astype(object).where(obs[key].notna(), None)
+    unknown = sorted({str(label) for label in labels.dropna().unique()} - set(types))
+    if unknown:
+        msg = (
+            f"The reference has not learned {', '.join(map(repr, unknown))}: such cells can be "
+            "found, but no cell will be labelled so. `register_type` teaches it a type."
+        )
+        warnings.warn(msg, UnknownTypesWarning, stacklevel=4)
+    return labels
+
+
+def _as_type(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    plain = column
+    if pa.types.is_dictionary(column.type):
+        plain = column.cast(column.type.value_type)
+    wanted = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    if field.name in (CELL_ID, LABEL) or plain.type == wanted:
+        return plain.cast(wanted) if field.name != CODE else plain
+    if pa.types.is_string(wanted):
+        return plain.cast(pa.string())
+    try:
+        return plain.cast(wanted)
+    except pa.ArrowException as error:
+        example = next((value for value in plain.to_pylist() if value is not None), None)
+        msg = (
+            f"The column {field.name!r} holds {plain.type} such as {example!r}, but the "
+            f"reference's holds {wanted}. Give it that type, or leave it out."
+        )
+        raise InputError(msg) from error

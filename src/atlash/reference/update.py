@@ -1,0 +1,179 @@
+"""Changing a reference: cells that come and leave, in memory or on disk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+import numpy as np
+import pyarrow as pa
+
+from atlash.errors import ConflictError, InputError
+from atlash.reference import store
+from atlash.reference.cells import CellTable, searchable
+from atlash.reference.columns import CELL_ID, LABEL
+from atlash.reference.growth import Change, commit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+OnDuplicate = Literal["refuse", "replace", "keep"]
+"""What happens to a cell whose id is there: an error, or one of the two stays."""
+MAX_TRIES = 20
+"""Writers that may come between before a change is given up."""
+
+
+class State(NamedTuple):
+    """What a change starts from and what it leads to.
+
+    Attributes
+    ----------
+    cells
+        The cells, on disk or in memory.
+    meta
+        Facts of the reference.
+    version
+        Number of the version on disk; ``None`` in memory.
+    """
+
+    cells: pa.Table | CellTable
+    meta: dict[str, Any]
+    version: int | None
+
+
+def changed(state: State, plan: Callable[[CellTable, dict[str, Any]], Change]) -> State:
+    """Apply a change to the newest version of a reference.
+
+    Parameters
+    ----------
+    state
+        The reference as its holder knows it.
+    plan
+        Returns the change for cells and facts; asked again if another writer came between.
+
+    Raises
+    ------
+    ConflictError
+        If other writers kept coming between.
+    """
+    if isinstance(state.cells, pa.Table):
+        return _in_memory(state.cells, plan(searchable(state.cells), state.meta), state.meta)
+    path = state.cells.folder.parent
+    for _ in range(MAX_TRIES):
+        newest = store.read(path, verify=False)
+        try:
+            done = commit(path, plan(newest.cells, newest.meta), base=newest.version)
+        except ConflictError:
+            continue
+        return State(done.cells, done.meta, done.version)
+    msg = f"'{path}' was changed by others {MAX_TRIES} times meanwhile; try again later."
+    raise ConflictError(msg)
+
+
+def check_choice(on_duplicate: str) -> None:
+    """Raise :class:`InputError` unless it is known what to do with duplicates."""
+    if on_duplicate not in get_args(OnDuplicate):
+        listed = ", ".join(map(repr, get_args(OnDuplicate)))
+        msg = f"`on_duplicate` is {on_duplicate!r}, but must be one of {listed}."
+        raise InputError(msg)
+
+
+def addition(
+    cells: CellTable, meta: dict[str, Any], new: pa.Table, *, on_duplicate: OnDuplicate, origin: str
+) -> Change:
+    """Return the change that adds cells.
+
+    Raises
+    ------
+    InputError
+        If cells have an id that is there, and are to be refused.
+    """
+    ids = new[CELL_ID].to_pylist()
+    found = cells.find(ids)
+    there = found >= 0
+    if there.any() and on_duplicate == "refuse":
+        msg = (
+            f"{int(there.sum()):,} of {len(ids):,} cells have an id that the reference has, for "
+            f"example {ids[int(there.argmax())]!r}. Rename them, or choose which one stays with "
+            "on_duplicate='replace' (the new one) or 'keep' (the old one)."
+        )
+        raise InputError(msg)
+    gone = np.empty(0, dtype=np.int64)
+    if on_duplicate == "keep":
+        new = new.filter(pa.array(~there))
+        if new.num_rows == 0:
+            return Change()
+    else:
+        gone = np.unique(found[there])
+    leaving = cells.take(gone, [LABEL]) if len(gone) else None
+    return Change(
+        append=new if new.num_rows else None,
+        delete=gone if len(gone) else None,
+        meta=_counted(meta, coming=new, leaving=leaving),
+        note=f"added {new.num_rows:,} cells from {origin}",
+    )
+
+
+def removal(cells: CellTable, meta: dict[str, Any], where: str) -> Change:
+    """Return the change that removes the cells for which a predicate holds.
+
+    Raises
+    ------
+    InputError
+        If it is no predicate, or would leave no cell.
+    """
+    leaving = cells.where(where, [LABEL])
+    if leaving.num_rows == cells.n_rows:
+        msg = f"{where!r} holds for all {cells.n_rows:,} cells; a reference needs one at least."
+        raise InputError(msg)
+    note = f"removed {leaving.num_rows:,} cells where {where}"
+    if leaving.num_rows == 0:
+        return Change()
+    return Change(delete=where, meta=_counted(meta, leaving=leaving), note=note)
+
+
+def path_of(cells: pa.Table | CellTable) -> Path | None:
+    """Return the folder that a reference is saved in; ``None`` in memory."""
+    return cells.folder.parent if isinstance(cells, CellTable) else None
+
+
+def _counted(
+    meta: dict[str, Any], *, coming: pa.Table | None = None, leaving: pa.Table | None = None
+) -> dict[str, Any]:
+    """Return the facts with the cells of each label counted anew."""
+    labels = Counter(meta.get("labels", meta["types"]))
+    for table, sign in ((coming, 1), (leaving, -1)):
+        if table is not None:
+            counts = table[LABEL].value_counts()
+            for entry in counts.to_pylist():
+                if entry["values"] is not None:
+                    labels[entry["values"]] += sign * entry["counts"]
+    n_cells = meta["n_cells"]
+    n_cells += coming.num_rows if coming is not None else 0
+    n_cells -= leaving.num_rows if leaving is not None else 0
+    return meta | {"n_cells": n_cells, "labels": {k: n for k, n in labels.items() if n > 0}}
+
+
+def _in_memory(table: pa.Table, change: Change, meta: dict[str, Any]) -> State:
+    if change.delete is not None:
+        positions = change.delete
+        if isinstance(positions, str):
+            positions = searchable(table).row_positions(positions)
+        stays = np.ones(table.num_rows, dtype=bool)
+        stays[positions] = False
+        table = table.filter(pa.array(stays))
+    if change.append is not None:
+        parts = [table, _with_all_columns(change.append, table.schema)]
+        table = pa.concat_tables(parts).unify_dictionaries().combine_chunks()
+    return State(table, dict(change.meta or meta), None)
+
+
+def _with_all_columns(new: pa.Table, schema: pa.Schema) -> pa.Table:
+    columns = [
+        new[field.name].cast(field.type)
+        if field.name in new.schema.names
+        else pa.nulls(new.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)
