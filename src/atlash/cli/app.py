@@ -13,21 +13,24 @@ from typing import Annotated
 import typer
 
 from atlash.cli.annotate import annotate
+from atlash.cli.audit import audit
 from atlash.cli.build import build
 from atlash.cli.demo import demo
+from atlash.cli.grow import add, merge, remove
 from atlash.cli.info import info
 from atlash.cli.messages import report
+from atlash.cli.search import search
 from atlash.errors import AtlashError
 
 app = typer.Typer(
     name="atlash",
-    help="Short binary hash codes for single-cell atlases: build a reference, annotate cells.",
+    help="Short binary hash codes for single-cell atlases: annotate cells, find similar ones.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (build, annotate, info, demo):
+for command in (build, annotate, search, add, remove, merge, audit, info, demo):
     app.command()(command)
 
 
@@ -44,7 +47,7 @@ def options(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Short binary hash codes for single-cell atlases: build a reference, annotate cells."""
+    """Short binary hash codes for single-cell atlases: annotate cells, find similar ones."""
 
 
 def main() -> None:

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from atlash.nn.tiles import Floats
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
 
+    from atlash.nn.tiles import Floats
     from atlash.nn.weights import EncoderWeights
 
 

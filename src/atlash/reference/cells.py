@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -217,12 +218,18 @@ class CellTable:
         with self._reading():
             return RowMap.of(self.dataset)
 
+    def check_columns(self, columns: Sequence[str]) -> None:
+        """Raise :class:`KeyNotFoundError`, with the nearest names, if a column is not there."""
+        self._known(columns)
+
     def _known(self, columns: Sequence[str] | None) -> list[str] | None:
         if columns is None:
             return None
         for name in columns:
             if name not in self.schema.names:
-                msg = f"The cells have no column {name!r}; they have {self.schema.names}."
+                near = difflib.get_close_matches(name, self.schema.names, n=1, cutoff=0.5)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                msg = f"The cells have no column {name!r}.{hint} They have {self.schema.names}."
                 raise KeyNotFoundError(msg)
         return list(columns)
 

@@ -80,7 +80,12 @@ def check_choice(on_duplicate: str) -> None:
 
 
 def addition(
-    cells: CellTable, meta: dict[str, Any], new: pa.Table, *, on_duplicate: OnDuplicate, origin: str
+    cells: CellTable,
+    meta: dict[str, Any],
+    new: pa.Table,
+    *,
+    on_duplicate: OnDuplicate,
+    origin: str,
 ) -> Change:
     """Return the change that adds cells.
 

@@ -1,0 +1,104 @@
+"""``atlash add``, ``remove`` and ``merge``: a saved reference that grows."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from atlash.cli import options
+from atlash.cli.messages import warnings_as_notes
+from atlash.cli.tables import print_json
+
+if TYPE_CHECKING:
+    from atlash.reference import Reference
+
+
+class DuplicateOption(StrEnum):
+    """What happens to cells whose id is there; see :meth:`atlash.Reference.add`."""
+
+    REFUSE = "refuse"
+    REPLACE = "replace"
+    KEEP = "keep"
+
+
+OnDuplicate = Annotated[
+    DuplicateOption,
+    typer.Option(help="Cells whose id is there: refuse, replace the old, or keep the old."),
+]
+Target = Annotated[Path, typer.Argument(help="Saved reference (a folder) to change.")]
+
+
+def add(
+    reference: Target,
+    cells: Annotated[list[Path], typer.Argument(help="Cells to add (.h5ad or .zarr).")],
+    *,
+    labels_key: Annotated[
+        str | None, typer.Option(help="Column of obs with the cell types; none without.")
+    ] = None,
+    on_duplicate: OnDuplicate = DuplicateOption.REFUSE,
+    layer: options.Layer = None,
+    gene_column: options.GeneColumn = None,
+    threads: options.Threads = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Add CELLS to a saved REFERENCE, without learning anew."""
+    from atlash.reference import Reference
+
+    with warnings_as_notes():
+        loaded = Reference.load(reference, verify=False)
+        loaded.add(
+            cells,
+            labels_key,
+            layer=layer,
+            gene_column=gene_column,
+            on_duplicate=on_duplicate.value,
+            n_threads=threads,
+            progress=not quiet,
+        )
+    _report(loaded, as_json=as_json)
+
+
+def remove(
+    reference: Target,
+    *,
+    where: Annotated[str, typer.Option(help="Condition in SQL: \"study = 'X'\".")],
+    as_json: options.AsJson = False,
+) -> None:
+    """Remove the cells of a saved REFERENCE that meet a condition; older versions keep them."""
+    from atlash.reference import Reference
+
+    loaded = Reference.load(reference, verify=False)
+    loaded.remove(where)
+    _report(loaded, as_json=as_json)
+
+
+def merge(
+    reference: Target,
+    others: Annotated[list[Path], typer.Argument(help="References with the same encoder.")],
+    *,
+    on_duplicate: OnDuplicate = DuplicateOption.REFUSE,
+    as_json: options.AsJson = False,
+) -> None:
+    """Add the cells of OTHERS to a saved REFERENCE."""
+    from atlash.reference import Reference
+
+    with warnings_as_notes():
+        loaded = Reference.load(reference, verify=False)
+        loaded.merge([Reference.load(path) for path in others], on_duplicate=on_duplicate.value)
+    _report(loaded, as_json=as_json)
+
+
+def _report(reference: Reference, *, as_json: bool) -> None:
+    """Print the newest version."""
+    newest = reference.versions()[-1]
+    if as_json:
+        print_json(vars(newest))
+    else:
+        console = Console()
+        console.print(f"Version {newest.number}: {newest.note}", soft_wrap=True)
+        console.print(f"Cells: {newest.n_cells:,}")

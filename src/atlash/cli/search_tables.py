@@ -1,0 +1,74 @@
+"""What a search found, for a person and for machines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from atlash.tl.hits import Hits
+
+MAX_LABELS = 20
+
+
+def hits_summary(hits: Hits, output: Path | None) -> dict[str, Any]:
+    """Return what was found, as plain JSON: by label, and how anchors and neighbours agree."""
+    votes, found = hits.votes(), hits.composition()
+    voted = votes["vote"].notna()
+    labels = found[found["hits"] > 0].sort_values("hits", ascending=False, kind="stable")
+    return {
+        "queries": len(hits),
+        "hits": len(hits.rows),
+        "queries_without_hits": int((votes["n_hits"] == 0).sum()),
+        "agreement": float(votes.loc[voted, "agrees"].mean()) if voted.any() else None,
+        "labels": [
+            {
+                "label": None if row["label"] is None else str(row["label"]),
+                "cells": int(row["hits"]),
+                "share": float(row["share"]),
+                "enrichment": float(row["enrichment"]),
+                "q_value": float(row["q_value"]),
+            }
+            for row in labels.to_dict("records")
+        ],
+        "search": hits.info,
+        "output": None if output is None else str(output),
+    }
+
+
+def print_hits(summary: Mapping[str, Any]) -> None:
+    """Print what a search found."""
+    console = Console()
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("Label of the cells found", overflow="fold")
+    for name in ("Cells", "Share", "Enrichment", "q"):
+        table.add_column(name, justify="right")
+    for row in summary["labels"][:MAX_LABELS]:
+        counts = f"{row['cells']:,}", f"{row['share']:.1%}"
+        odds = f"{row['enrichment']:.2f}", f"{row['q_value']:.1g}"
+        table.add_row(row["label"] or "(no label)", *counts, *odds)
+    if len(summary["labels"]) > MAX_LABELS:
+        table.add_row(f"and {len(summary['labels']) - MAX_LABELS} more", "", "", "", "")
+    console.print(table)
+    info = summary["search"]
+    console.print(
+        f"{summary['hits']:,} hits of {summary['queries']:,} cells, each cell found counted once"
+        + (f"; {n:,} without a hit" if (n := summary["queries_without_hits"]) else "")
+    )
+    if summary["agreement"] is not None:
+        console.print(f"Neighbours and nearest anchor agree on {summary['agreement']:.1%}")
+    exact = "exact" if info["exact"] else "approximate"
+    console.print(
+        f"Searched {info['n_candidates']:,} cells ({info['method']}, {exact}, ranked by "
+        f"{info['ranking']}, {info['scanned']:.1%} compared)"
+    )
+    seconds = info["seconds"]
+    console.print(f"Time: {seconds['encode']:.1f} s encoding, {seconds['search']:.1f} s searching")
+    if summary["output"]:
+        console.print(f"Written: {summary['output']}", soft_wrap=True)
