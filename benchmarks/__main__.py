@@ -10,6 +10,7 @@ BENCHMARKS = {
     "annotation": "benchmarks.annotation",
     "calibration": "benchmarks.calibration",
     "unknown-types": "benchmarks.unknown_types",
+    "new-types": "benchmarks.new_types",
     "reach": "benchmarks.reach",
     "speed": "benchmarks.speed",
     "memory": "benchmarks.memory",

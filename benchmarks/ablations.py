@@ -21,7 +21,7 @@ VARIANTS = {
     DEFAULT: Settings(),
     "32 bits": Settings((("n_bits", 32),)),
     "128 bits": Settings((("n_bits", 128),)),
-    "256 bits": Settings((("n_bits", 256),)),
+    "256 bits": Settings((("n_bits", 256), ("n_detail_bits", 0))),
     "learned anchors": Settings((("learned_anchors", True),)),
     "no quantisation loss": Settings((("quantisation", "none"),)),
     "Cauchy quantisation": Settings((("quantisation", "cauchy"),)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from dataclasses import asdict
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from benchmarks.machine import write_result
 from benchmarks.outcome import Cached, cached
 from benchmarks.peers import ANNOTATORS
 from benchmarks.peers.celltypist import environment_versions
+from benchmarks.places import RESULTS
 from benchmarks.scores import agreement
 from benchmarks.tasks import GROUPS, Task, annotation_tasks
 
@@ -23,9 +25,10 @@ Row = dict[str, Any]
 
 def main(arguments: list[str]) -> None:
     options = _parse(arguments)
-    methods = [] if options.only == "ours" else list(options.peers)
+    kept = _kept_peers() if options.keep_peers else {"splits": []}
+    methods = [] if options.only == "ours" or options.keep_peers else list(options.peers)
     seeds = [] if options.only == "peers" else range(options.seeds)
-    rows = []
+    rows = kept["splits"]
     for task in annotation_tasks(tuple(options.groups)):
         for row in _run(task, methods, list(seeds)):
             rows.append(row)
@@ -33,6 +36,8 @@ def main(arguments: list[str]) -> None:
     result = {"groups": options.groups, "splits": rows, "summary": summarise(rows)}
     if "celltypist" in methods:
         result["celltypist_environment"] = environment_versions()
+    if options.keep_peers:
+        result |= {key: value for key, value in kept.items() if key != "splits"}
     for line in table(result["summary"]):
         print(line)
     print(write_result("annotation", result, half=options.only))
@@ -43,8 +48,24 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--only", choices=["ours", "peers"], help="leave the other half out")
     parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
     parser.add_argument("--peers", nargs="+", choices=list(ANNOTATORS), default=list(ANNOTATORS))
+    parser.add_argument(
+        "--keep-peers",
+        action="store_true",
+        help="take the peers' rows from the last result, which the new one says; the splits are "
+        "fixed, and so are the peers",
+    )
     parser.add_argument("--seeds", type=int, default=1, help="runs of atlash, seeds 0, 1, ...")
     return parser.parse_args(arguments)
+
+
+def _kept_peers() -> dict[str, Any]:
+    """Return the peers' rows of the last result, and where and when they were computed."""
+    last = json.loads((RESULTS / "annotation.json").read_text())
+    return {
+        "splits": [row for row in last["splits"] if row["method"] != OURS],
+        "peers_provenance": last.get("peers_provenance", last["provenance"]),
+        "celltypist_environment": last["celltypist_environment"],
+    }
 
 
 def _run(task: Task, peers: list[str], seeds: list[int]) -> Iterator[Row]:
