@@ -18,11 +18,12 @@ BENCHMARKS = {
     "ablations": "benchmarks.ablations",
     "development": "benchmarks.development",
     "search-quality": "benchmarks.search_quality",
+    "search": "benchmarks.search",
     "search-kernel": "benchmarks.search_kernel",
     "report": "benchmarks.report",
     "celltypist-env": "benchmarks.peers.celltypist",
 }
-TWO_CORES = {"speed", "memory", "search-kernel"}
+TWO_CORES = {"search", "speed", "memory", "search-kernel"}
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",

@@ -102,6 +102,8 @@ def register_and_label(
     name: str,
 ) -> tuple[NDArray[np.str_], dict[str, float]]:
     """Register a type from a few cells, then label the query; the only part that looks inside."""
+    import scipy.sparse as sp
+
     from atlash.config import InputConfig
     from atlash.data.source import open_source
     from atlash.models.encode import bind_source
@@ -109,26 +111,25 @@ def register_and_label(
     from atlash.models.registered import register
 
     annotator = reference.annotator
-    space = annotator.novelty.space
+    space, types = annotator.novelty.space, annotator.types
 
-    def places(cells: ad.AnnData) -> NDArray[np.float32]:
+    def normalised(cells: ad.AnnData) -> tuple[sp.csr_array, NDArray[np.bool_]]:
         bound = bind_source(open_source(cells, None), annotator, InputConfig(scale="counts"))
-        start = np.zeros(space.axes.shape[1], dtype=np.float32)
-        measured = bound.measured_features
-        return np.concatenate(
-            [
-                space._factor.product(bound.project(chunk, rows).X, measured, start)
-                for rows, chunk in bound.source.chunks(4096)
-            ]
-        )
+        chunks = bound.source.chunks(4096)
+        X = sp.vstack([bound.project(chunk, rows).X for rows, chunk in chunks], format="csr")
+        return X, bound.measured_features
 
-    kinds = np.searchsorted(annotator.types, np.asarray(known.obs[LABELS], dtype=str))
-    exemplars = fit_exemplars(places(known), kinds, space, random_state=0)
-    found = register(name, places(few), exemplars, space=space, types=annotator.types)
-    judged = found.detector.judge(places(query), space)
+    kinds = np.searchsorted(types, np.asarray(known.obs[LABELS], dtype=str))
+    exemplars = fit_exemplars(normalised(known)[0], kinds, random_state=0)
+    X, measured = normalised(few)
+    found = register(name, X, exemplars, measured=measured, space=space, types=types)
+    X, measured = normalised(query)
+    places = space._factor.product(X, measured, np.zeros(space.axes.shape[1], dtype=np.float32))
+    judged = found.detector.judge(X, places, measured, space)
     labels = np.where(judged.taken, name, _annotated(query, reference)[0])
     facts = {"held_out_auroc": found.auroc, "held_out_found": found.found}
-    return labels, facts | {"mean_probability": float(judged.probability[judged.taken].mean())}
+    expected = float(judged.probability[judged.taken].sum()) / max(1, judged.taken.sum())
+    return labels, facts | {"mean_probability": expected}
 
 
 def _with_all_types(task: Task) -> Task:

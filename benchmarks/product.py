@@ -11,8 +11,10 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 import atlash
+from atlash.reference.columns import cells_table, codes_of
 from benchmarks.outcome import Cached, Outcome, cached
 from benchmarks.tasks import LABELS, Task
 
@@ -109,3 +111,71 @@ def annotate_command(query: Path, reference: Path, output: Path) -> list[str]:
 def threads() -> int:
     """Threads that ``python -m benchmarks`` was given."""
     return int(os.environ["OMP_NUM_THREADS"])
+
+
+def many_cells(reference: atlash.Reference, n_cells: int, seed: int) -> atlash.Reference:
+    """Return a reference with the same encoder and so many cells, in memory.
+
+    Codes are those of the reference's own cells, with one bit in ten of the detail part and one
+    in a hundred of the anchor part flipped; the other columns are drawn at random.
+    """
+    rng = np.random.default_rng(seed)
+    own = reference.cells
+    codes, labels = codes_of(own), own["label"].to_pandas().to_numpy()
+    chosen = rng.integers(0, len(codes), n_cells)
+    n_anchor = reference.annotator.n_bits // 8
+    noise = np.zeros((n_cells, codes.shape[1]), dtype=np.uint8)
+    for bit in range(8 * codes.shape[1]):
+        share = 0.01 if bit < 8 * n_anchor else 0.1
+        noise[:, bit // 8] |= (rng.random(n_cells) < share).astype(np.uint8) << (bit % 8)
+    table = cells_table(
+        [f"cell{row}" for row in range(n_cells)],
+        codes[chosen] ^ noise,
+        pd.Categorical(labels[chosen]),
+        obs=pd.DataFrame(
+            {
+                "tissue": pd.Categorical.from_codes(
+                    rng.integers(0, 50, n_cells), [f"tissue{n:02}" for n in range(50)]
+                ),
+                "donor": pd.Categorical.from_codes(
+                    rng.integers(0, 200, n_cells), [f"donor{n:03}" for n in range(200)]
+                ),
+                "n_genes": rng.integers(200, 5000, n_cells).astype(np.int32),
+            }
+        ),
+    )
+    return replace(reference, cells=table, meta=reference.meta | {"n_cells": n_cells})
+
+
+def search(
+    query: ad.AnnData,
+    reference: atlash.Reference,
+    k: int,
+    *,
+    where: str | None = None,
+    ranking: str = "asymmetric",
+) -> atlash.tl.Hits:
+    """Search with as many threads as the benchmark was given."""
+    config = atlash.SearchConfig(ranking=ranking, n_threads=threads(), progress=False)
+    return atlash.tl.search(query, reference, k, where=where, config=config)
+
+
+def add(reference: atlash.Reference, cells: ad.AnnData | Path) -> None:
+    """Add cells; those whose id is there take the place of the old ones."""
+    reference.add(cells, on_duplicate="replace", n_threads=threads(), progress=False)
+
+
+def load_reference(path: Path, *, verify: bool) -> atlash.Reference:
+    """Open a saved reference."""
+    return atlash.Reference.load(path, verify=verify)
+
+
+def query_codes(query: ad.AnnData, reference: atlash.Reference) -> np.ndarray:
+    """Return packed codes of query cells, which are annotated in passing."""
+    label(query, reference)
+    return np.asarray(query.obsm["atlash_codes"])
+
+
+def codes_in(reference: atlash.Reference, rows: np.ndarray) -> np.ndarray:
+    """Return packed codes of some of the cells."""
+    return codes_of(reference.index.cells.take(rows, ["code"]))

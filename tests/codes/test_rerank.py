@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from atlash.codes.pack import pack, unpack
 from atlash.codes.planes import make_planes
-from atlash.codes.rerank import expected_distances
+from atlash.codes.rerank import ascending, expected_distances
 
 
 def draw(seed, n_bits=128, n=40, q=5):
@@ -34,10 +34,34 @@ def test_of_decided_bits_it_is_the_hamming_distance():
     weights = np.ones(128, dtype=np.float32)
     found = expected_distances(decided, weights, make_planes(codes), bounds=bounds, rows=rows)
     of_hit = np.repeat(np.arange(len(expected)), np.diff(bounds))
-    np.testing.assert_array_equal(found, (unpack(codes)[rows] != (decided > 0)[of_hit]).sum(axis=1))
+    np.testing.assert_array_equal(
+        found, (unpack(codes)[rows] != (decided > 0)[of_hit]).sum(axis=1)
+    )
 
 
 def test_shapes_that_do_not_fit_are_refused():
     codes, expected, weights, bounds, rows = draw(2)
     with pytest.raises(ValueError, match="do not fit 5 queries and planes of 128 bits"):
         expected_distances(expected[:, :64], weights, make_planes(codes), bounds=bounds, rows=rows)
+
+
+@given(st.integers(0, 300))
+def test_hits_are_sorted_query_by_query_and_stay_in_order_where_equal(seed):
+    _, _, _, bounds, rows = draw(seed)
+    scores = (rows % 3).astype(np.float32)
+    order = ascending(scores, bounds)
+    of_hit = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
+    np.testing.assert_array_equal(order, np.lexsort((np.arange(len(rows)), scores, of_hit)))
+
+
+def test_threads_change_nothing():
+    codes, expected, weights, bounds, rows = draw(5, q=700)
+    planes = make_planes(codes)
+    one, two = (
+        expected_distances(expected, weights, planes, bounds=bounds, rows=rows, n_threads=n)
+        for n in (1, 3)
+    )
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(
+        ascending(one, bounds, n_threads=1), ascending(one, bounds, n_threads=3)
+    )

@@ -25,17 +25,18 @@ def _fill_tables(weighted: NDArray[np.float32], tables: NDArray[np.float32]) -> 
 
 
 @numba.njit(cache=True, nogil=True)
-def add_agreements(
+def add_agreements(  # noqa: PLR0917
     weighted: NDArray[np.float32],
     planes: NDArray[np.uint64],
     bounds: NDArray[np.int64],
     rows: NDArray[np.int64],
+    span: tuple[int, int],
     out: NDArray[np.float32],
 ) -> None:
-    """Write the weighted agreement of each query's expected bits with each of its codes."""
+    """Write the weighted agreement of expected bits with codes, for a span of the queries."""
     n_words = planes.shape[0]
     tables = np.empty((8 * n_words, 256), dtype=np.float32)
-    for query in range(weighted.shape[0]):
+    for query in range(span[0], span[1]):
         first, last = bounds[query], bounds[query + 1]
         if first == last:
             continue
@@ -48,3 +49,16 @@ def add_agreements(
                     value = (bits >> np.uint64(8 * byte)) & np.uint64(255)
                     total += tables[8 * word + byte, value]
             out[hit] = total
+
+
+@numba.njit(cache=True, nogil=True)
+def sort_hits(
+    scores: NDArray[np.float32],
+    bounds: NDArray[np.int64],
+    span: tuple[int, int],
+    out: NDArray[np.int64],
+) -> None:
+    """Write the places of each query's hits, the least score first; equal ones stay in order."""
+    for query in range(span[0], span[1]):
+        first, last = bounds[query], bounds[query + 1]
+        out[first:last] = first + np.argsort(scores[first:last], kind="mergesort")

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from atlash.codes.question import spread
+from atlash.progress import n_threads_or_all
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from atlash.codes.planes import Planes
+
+WORTH_A_THREAD = 64
+"""Queries that a thread must have to itself: fewer take less time than starting it."""
 
 
 def expected_distances(
@@ -19,6 +28,7 @@ def expected_distances(
     *,
     bounds: NDArray[np.int64],
     rows: NDArray[np.int64],
+    n_threads: int | None = None,
 ) -> NDArray[np.float32]:
     """Return in how many bits each query is expected to differ from codes of its short list.
 
@@ -37,6 +47,8 @@ def expected_distances(
         Where each query's short list begins and ends ``(q + 1,)``, int64.
     rows
         Rows of ``planes`` in the short lists ``(bounds[-1],)``, int64.
+    n_threads
+        Threads; ``None`` takes all cores.
 
     Returns
     -------
@@ -59,5 +71,49 @@ def expected_distances(
         raise ValueError(msg)
     agreement = np.empty(len(rows), dtype=np.float32)
     weighted = np.ascontiguousarray(expected * weights, dtype=np.float32)
-    add_agreements(weighted, planes, bounds, rows, agreement)
+
+    def work(span: tuple[int, int]) -> None:
+        add_agreements(weighted, planes, bounds, rows, span, agreement)
+
+    _share_out(work, len(expected), n_threads)
     return np.asarray((weights.sum() - agreement) / 2, dtype=np.float32)
+
+
+def ascending(
+    scores: NDArray[np.float32], bounds: NDArray[np.int64], *, n_threads: int | None = None
+) -> NDArray[np.int64]:
+    """Return the order of each query's hits by score; equal ones stay in order.
+
+    Parameters
+    ----------
+    scores
+        ``(n_hits,)`` float32.
+    bounds
+        Where each query's hits begin and end ``(q + 1,)``, int64.
+    n_threads
+        Threads; ``None`` takes all cores.
+
+    Returns
+    -------
+    Places ``(n_hits,)``, int64; those of a query stay within its bounds.
+    """
+    from atlash.codes._rerank import sort_hits  # numba: imported when needed
+
+    order = np.empty(len(scores), dtype=np.int64)
+    _share_out(lambda span: sort_hits(scores, bounds, span, order), len(bounds) - 1, n_threads)
+    return order
+
+
+def _share_out(
+    work: Callable[[tuple[int, int]], None], n_queries: int, n_threads: int | None
+) -> None:
+    """Run ``work`` on spans of the queries, on as many threads as these are worth."""
+    n_useful = min(n_threads_or_all(n_threads), max(1, n_queries // WORTH_A_THREAD))
+    spans = spread(n_queries, n_useful)
+    if len(spans) <= 1:
+        for span in spans:
+            work(span)
+        return
+    with ThreadPoolExecutor(n_useful) as pool:
+        for done in [pool.submit(work, span) for span in spans]:
+            done.result()
