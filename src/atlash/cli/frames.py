@@ -22,8 +22,6 @@ def check_output(output: Path) -> None:
     OutputError
         If the ending is another, the folder is missing, or it is a saved reference.
     """
-    from atlash.reference.manifest import MANIFEST
-
     if output.suffix not in SUFFIXES:
         msg = f"The output {output.name!r} must end in one of {', '.join(SUFFIXES)}."
         raise OutputError(msg)
@@ -34,13 +32,16 @@ def check_output(output: Path) -> None:
     if not folder.is_dir():
         msg = f"'{output}' cannot be written: there is no folder '{folder}'. Make it."
         raise OutputError(msg)
-    if any((parent / MANIFEST).is_file() for parent in (folder, *folder.parents)):
+    if any(_is_reference(parent) for parent in (folder, *folder.parents)):
         msg = f"The output '{output}' lies within a saved reference. Choose another folder."
         raise OutputError(msg)
 
 
 def write_table(table: pa.Table, output: Path) -> None:
-    """Write a table whole or not at all; JSON has one object a row."""
+    """Write a table whole or not at all; JSON has one object a row.
+
+    Bytes, such as codes, are hexadecimal digits in CSV and JSON, and times are ISO 8601.
+    """
     import pyarrow.csv
     import pyarrow.parquet
 
@@ -50,6 +51,31 @@ def write_table(table: pa.Table, output: Path) -> None:
         if output.suffix == ".parquet":
             pyarrow.parquet.write_table(table, path)
         elif output.suffix == ".csv":
-            pyarrow.csv.write_csv(table, path)
+            pyarrow.csv.write_csv(_as_text(table), path)
         else:
-            table.to_pandas().to_json(path, orient="records", indent=1)
+            # 15 digits are the most that pandas writes; missing entries would make floats of ints
+            _as_text(table).to_pandas(integer_object_nulls=True).to_json(
+                path, orient="records", indent=1, date_format="iso", double_precision=15
+            )
+
+
+def _as_text(table: pa.Table) -> pa.Table:
+    """Return a table with bytes as hexadecimal digits, as they may be no text."""
+    import pyarrow as pa
+
+    for place, field in enumerate(table.schema):
+        if pa.types.is_binary(field.type) or pa.types.is_fixed_size_binary(field.type):
+            digits = [None if value is None else value.hex() for value in table[place].to_pylist()]
+            table = table.set_column(place, field.name, pa.array(digits, pa.string()))
+    return table
+
+
+def _is_reference(folder: Path) -> bool:
+    """Tell whether a folder holds a reference, be it whole or damaged."""
+    from atlash.reference.manifest import FORMAT, MANIFEST
+
+    try:
+        with (folder / MANIFEST).open("rb") as file:
+            return FORMAT.encode() in file.read(200)
+    except OSError:
+        return False

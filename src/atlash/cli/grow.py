@@ -51,6 +51,7 @@ def add(
 
     with warnings_as_notes():
         loaded = Reference.load(reference, verify=False)
+        before = loaded.version
         loaded.add(
             cells,
             labels_key,
@@ -60,7 +61,7 @@ def add(
             n_threads=threads,
             progress=not quiet,
         )
-    _report(loaded, as_json=as_json)
+    _report(loaded, before, as_json=as_json)
 
 
 def remove(
@@ -73,8 +74,9 @@ def remove(
     from atlash.reference import Reference
 
     loaded = Reference.load(reference, verify=False)
+    before = loaded.version
     loaded.remove(where)
-    _report(loaded, as_json=as_json)
+    _report(loaded, before, as_json=as_json)
 
 
 def merge(
@@ -89,16 +91,20 @@ def merge(
 
     with warnings_as_notes():
         loaded = Reference.load(reference, verify=False)
+        before = loaded.version
         loaded.merge([Reference.load(path) for path in others], on_duplicate=on_duplicate.value)
-    _report(loaded, as_json=as_json)
+    _report(loaded, before, as_json=as_json)
 
 
-def _report(reference: Reference, *, as_json: bool) -> None:
-    """Print the newest version."""
-    newest = reference.versions()[-1]
+def _report(reference: Reference, before: int | None, *, as_json: bool) -> None:
+    """Print the version that was made, if any was."""
+    made = next(v for v in reference.versions() if v.number == reference.version)
     if as_json:
-        print_json(vars(newest))
+        print_json(vars(made) | {"changed": made.number != before})
+        return
+    console = Console(markup=False)
+    if made.number == before:
+        console.print(f"Nothing to change: version {before} stays")
     else:
-        console = Console()
-        console.print(f"Version {newest.number}: {newest.note}", soft_wrap=True)
-        console.print(f"Cells: {newest.n_cells:,}")
+        console.print(f"Version {made.number}: {made.note}", soft_wrap=True)
+    console.print(f"Cells: {made.n_cells:,}")

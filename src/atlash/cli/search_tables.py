@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,8 @@ MAX_LABELS = 20
 
 def hits_summary(hits: Hits, output: Path | None) -> dict[str, Any]:
     """Return what was found, as plain JSON: by label, and how anchors and neighbours agree."""
+    import pandas as pd
+
     votes, found = hits.votes(), hits.composition()
     voted = votes["vote"].notna()
     labels = found[found["hits"] > 0].sort_values("hits", ascending=False, kind="stable")
@@ -29,7 +32,7 @@ def hits_summary(hits: Hits, output: Path | None) -> dict[str, Any]:
         "agreement": float(votes.loc[voted, "agrees"].mean()) if voted.any() else None,
         "labels": [
             {
-                "label": None if row["label"] is None else str(row["label"]),
+                "label": str(row["label"]) if pd.notna(row["label"]) else None,
                 "cells": int(row["hits"]),
                 "share": float(row["share"]),
                 "enrichment": float(row["enrichment"]),
@@ -52,7 +55,7 @@ def print_hits(summary: Mapping[str, Any]) -> None:
     for row in summary["labels"][:MAX_LABELS]:
         counts = f"{row['cells']:,}", f"{row['share']:.1%}"
         odds = f"{row['enrichment']:.2f}", f"{row['q_value']:.1g}"
-        table.add_row(row["label"] or "(no label)", *counts, *odds)
+        table.add_row(Text(row["label"] or "(no label)"), *counts, *odds)
     if len(summary["labels"]) > MAX_LABELS:
         table.add_row(f"and {len(summary['labels']) - MAX_LABELS} more", "", "", "", "")
     console.print(table)
@@ -71,4 +74,4 @@ def print_hits(summary: Mapping[str, Any]) -> None:
     seconds = info["seconds"]
     console.print(f"Time: {seconds['encode']:.1f} s encoding, {seconds['search']:.1f} s searching")
     if summary["output"]:
-        console.print(f"Written: {summary['output']}", soft_wrap=True)
+        console.print(f"Written: {summary['output']}", soft_wrap=True, markup=False)
