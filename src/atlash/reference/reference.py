@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from atlash.data.source import Cells
     from atlash.models.annotator import Annotator
+    from atlash.reference.audit import AuditReport
     from atlash.reference.cells import CellTable
     from atlash.reference.growth import Change
     from atlash.reference.update import OnDuplicate
@@ -305,6 +306,31 @@ class Reference:
             origin = "another reference"
             self._change(partial(addition, new=new, on_duplicate=on_duplicate, origin=origin))
 
+    def audit(self, *, batch_key: str | None = None, most: int = 1000) -> AuditReport:
+        """Look for duplicated cells, cells between types, odd bits and doubtful labels.
+
+        Parameters
+        ----------
+        batch_key
+            Column with the batch; ``None`` takes the one that the reference was built with.
+        most
+            Most rows of each table; totals are reported all the same.
+
+        Returns
+        -------
+        Tables and a summary; see :class:`atlash.reference.audit.AuditReport`.
+
+        Raises
+        ------
+        KeyNotFoundError
+            If there is no such column.
+        InputError
+            If ``most`` is negative, or there are too many batches.
+        """
+        from atlash.reference.audit import audit
+
+        return audit(self, batch_key=batch_key, most=most)
+
     def versions(self) -> list[Version]:
         """Return the versions on disk, the oldest first; none in memory.
 
@@ -362,13 +388,15 @@ class Reference:
             raise InputError(msg)
 
     def _change(self, plan: Callable[[CellTable, dict[str, Any]], Change]) -> None:
-        self._become(changed(State(self.cells, self.meta, self.version), plan))
+        state = State(self.cells, self.meta, self.version)
+        self._become(changed(state, plan, fingerprint=self.fingerprint))
 
     def _become(self, state: State) -> None:
         meta = {key: state.meta[key] for key in state.meta if key not in _KEPT_APART}
         object.__setattr__(self, "cells", state.cells)
         object.__setattr__(self, "meta", meta)
         object.__setattr__(self, "version", state.version)
+        object.__setattr__(self, "outdated", False)
         self.__dict__.pop("index", None)
 
     def _anchors(self) -> pd.DataFrame:
