@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from atlash.data.normalize import Projected, Recipe
     from atlash.models.calibration import Calibration
     from atlash.models.detail import Detail
+    from atlash.models.detector import Detector, Judgement
+    from atlash.models.exemplars import Exemplars
     from atlash.models.novelty import Novelty
     from atlash.nn.weights import EncoderWeights
 
@@ -58,6 +60,30 @@ class Prediction:
     novelty: NDArray[np.float32]
     n_genes: NDArray[np.int32]
 
+    def taken_over(self, kind: int, judged: Judgement, empty: NDArray[np.bool_]) -> Prediction:
+        """Return what is said once a registered type has taken the cells that it takes.
+
+        Parameters
+        ----------
+        kind
+            Index of the registered type.
+        judged
+            What its detector says.
+        empty
+            Cells without counts ``(n,)``, which nothing takes.
+        """
+        taken = judged.taken & ~empty
+        return replace(
+            self,
+            nearest=np.where(taken, kind, self.nearest),
+            runner_up=np.where(taken, self.nearest, self.runner_up),
+            margin=np.where(taken, np.float32(0), self.margin),
+            confidence=np.where(taken, judged.probability, self.confidence),
+            sets=np.hstack([self.sets, (judged.in_set | empty)[:, None]]),
+            # far from all learned types, as it should be
+            novelty=np.where(taken, np.minimum(self.novelty, judged.novelty), self.novelty),
+        )
+
     @classmethod
     def concatenate(cls, parts: Sequence[Prediction]) -> Prediction:
         """Join predictions of chunks, in order."""
@@ -76,7 +102,7 @@ class Codes:
     detail
         Continuous detail part ``(n, n_detail_bits)``, float32; no columns where there is none.
     agreement
-        Asymmetric similarity to each anchor ``(n, n_types)``, float32.
+        Asymmetric similarity to each learned anchor ``(n, n_learned)``, float32.
     """
 
     z: NDArray[np.float32]
@@ -95,7 +121,7 @@ class Codes:
 
     @property
     def nearest(self) -> NDArray[np.int64]:
-        """Most similar type ``(n,)``."""
+        """Most similar learned type ``(n,)``."""
         return np.asarray(self.agreement.argmax(axis=1))
 
     @classmethod
@@ -116,7 +142,8 @@ class Annotator:
     weights
         The encoder.
     anchors
-        One row of -1 and +1 a type ``(n_types, n_bits)``, int8.
+        One row of -1 and +1 a type ``(n_types, n_bits)``, int8: learned types first, then those
+        that were registered.
     types
         Names of the types ``(n_types,)``.
     calibration
@@ -125,6 +152,10 @@ class Annotator:
         How far a cell is from all that was learned.
     detail
         What tells cells of one type apart; ``None`` where codes have no detail part.
+    exemplars
+        Learned cells to set new types against; ``None`` in references that were saved without.
+    detectors
+        One a registered type, in order.
     """
 
     recipe: Recipe
@@ -134,6 +165,13 @@ class Annotator:
     calibration: Calibration
     novelty: Novelty
     detail: Detail | None
+    exemplars: Exemplars | None
+    detectors: tuple[Detector, ...] = ()
+
+    @property
+    def learned_anchors(self) -> NDArray[np.int8]:
+        """Anchors of the types that the encoder has learned ``(n_learned, n_bits)``."""
+        return self.anchors[: len(self.anchors) - len(self.detectors)]
 
     @property
     def n_bits(self) -> int:
@@ -158,7 +196,7 @@ class Annotator:
     def codes(self, X: sp.csr_array, measured: NDArray[np.bool_]) -> Codes:
         """Return the codes of normalised cells, each on its own."""
         z, components = encode(X, self.weights, measured)
-        agreement = similarity(z, self.anchors, "asymmetric")
+        agreement = similarity(z, self.learned_anchors, "asymmetric")
         if self.detail is None:
             return Codes(z, np.empty((len(z), 0), dtype=np.float32), agreement)
         return Codes(z, self.detail.encode(components, agreement), agreement)
@@ -178,14 +216,14 @@ class Annotator:
         codes = self.codes(cells.X, measured)
         agreement = codes.agreement
         if method != "asymmetric":
-            agreement = similarity(codes.z, self.anchors, method)
+            agreement = similarity(codes.z, self.learned_anchors, method)
         probability = self.calibration.probabilities(agreement, method)
         nearest, runner_up = _first_two(agreement)
         rows = np.arange(len(agreement))
         apart = agreement[rows, nearest] - agreement[rows, runner_up]
         empty = cells.library == 0
         confidence = np.where(empty, 0, probability[rows, nearest])
-        return Prediction(
+        prediction = Prediction(
             codes=codes.packed,
             nearest=nearest,
             runner_up=runner_up,
@@ -195,6 +233,19 @@ class Annotator:
             novelty=self.novelty.score(cells.X, measured),
             n_genes=cells.n_genes,
         )
+        return self._with_registered(prediction, cells, measured) if self.detectors else prediction
+
+    def _with_registered(
+        self, prediction: Prediction, cells: Projected, measured: NDArray[np.bool_]
+    ) -> Prediction:
+        """Give cells to registered types that take them; a later one was told from the earlier."""
+        space = self.novelty.space
+        places = space.places(cells.X, measured)
+        empty = cells.library == 0
+        for kind, detector in enumerate(self.detectors, start=len(self.learned_anchors)):
+            judged = detector.judge(cells.X, places, measured, space)
+            prediction = prediction.taken_over(kind, judged, empty)
+        return prediction
 
 
 def _first_two(agreement: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

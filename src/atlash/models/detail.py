@@ -10,20 +10,18 @@ that carry most of the rest.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
 
-from atlash.models.prepare import LabelledCounts, normalised_features
-from atlash.nn.batches import thin
 from atlash.nn.factor import Factor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from atlash.models.prepare import Frozen
+    from atlash.models.prepare import Frozen, LabelledCounts
 
 N_DETAIL_BITS = 64
 N_DIRECTIONS = 16
@@ -140,6 +138,8 @@ def fit_detail(
     -------
     The map. A type without cells takes the mean of all cells as its centre.
     """
+    from atlash.models.prepare import normalised_features  # torch: not needed to encode
+
     rng = np.random.default_rng(random_state)
     places = components(normalised_features(cells, frozen), frozen).astype(np.float64)
     centres = _type_means(places, cells.labels, cells.n_types)
@@ -175,6 +175,8 @@ def _signal_and_noise(
     Between two halves of a cell's counts only signal is shared. The noise of whole cells is
     taken to be half that of the halves.
     """
+    from atlash.models.prepare import normalised_features
+
     stratum, n_strata = _strata(cells)
     freedom = max(len(cells) - n_strata, 1) * N_SPLITS
     n_axes = frozen.axes.shape[1]
@@ -206,6 +208,8 @@ def _halves(
     cells: LabelledCounts, rng: np.random.Generator
 ) -> tuple[LabelledCounts, LabelledCounts]:
     """Deal each cell's counts to two halves."""
+    from atlash.nn.batches import thin
+
     counts = cells.counts
     whole = thin(counts.data, np.ones(len(counts.data)), rng)
     first = thin(whole, np.full(len(whole), 0.5), rng)
@@ -213,7 +217,7 @@ def _halves(
         sp.csr_array((values, counts.indices, counts.indptr), shape=counts.shape)
         for values in (first, whole - first)
     )
-    one, other = (LabelledCounts(p, cells.labels, cells.groups, cells.n_types) for p in parts)
+    one, other = (replace(cells, counts=part) for part in parts)
     return one, other
 
 

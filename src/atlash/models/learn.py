@@ -17,6 +17,7 @@ from atlash.data.split import group_folds
 from atlash.models.annotator import Annotator
 from atlash.models.calibration import fit_calibration
 from atlash.models.detail import fit_detail
+from atlash.models.exemplars import fit_exemplars
 from atlash.models.held_out import HeldOutFold
 from atlash.models.novelty import KnownCells, fit_novelty
 from atlash.models.prepare import TARGET_SUM, freeze, normalised_features, thinned, training_cells
@@ -166,6 +167,7 @@ def learn(
         calibration=fit_calibration(held_out),
         novelty=fit_novelty(known, shallow, cells.groups, random_state=seed),
         detail=_detail(cells, whole.frozen, min(config.n_detail_bits, MAX_BITS - n_bits), seed),
+        exemplars=fit_exemplars(known.X, known.labels, random_state=seed),
     )
     interrupted = trainer.stop.is_set()
     if interrupted:

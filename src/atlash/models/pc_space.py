@@ -65,6 +65,11 @@ class PCSpace:
     head: NDArray[np.float32]
     head_bias: NDArray[np.float32]
 
+    def places(self, X: sp.csr_array, measured: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Return where cells lie on the axes ``(n, at least n_axes)``, each cell on its own."""
+        start = np.zeros(self.axes.shape[1], dtype=np.float32)
+        return self._factor.product(X, measured, start)
+
     def subscores(
         self, X: sp.csr_array, measured: NDArray[np.bool_] | None = None
     ) -> NDArray[np.float64]:
@@ -89,9 +94,7 @@ class PCSpace:
 
         if measured is None:
             measured = np.ones(len(self.mean), dtype=bool)
-        scaling = self._factor.scaling
-        start = np.zeros(self.axes.shape[1], dtype=np.float32)
-        places = self._factor.product(X, measured, start)
+        scaling, places = self._factor.scaling, self.places(X, measured)
         silent = np.where(measured, self.mean * self.inverse_scale, 0).astype(np.float64)
         energy = np.full(X.shape[0], silent @ silent)
         add_energy(X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data, scaling, energy)

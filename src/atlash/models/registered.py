@@ -1,8 +1,8 @@
 """Types registered after learning, each from a few cells and without retraining.
 
-The encoder folds a new type onto known ones, so it cannot tell. The label-free space keeps
-what is new: there a detector draws one plane between the new type and each known one, and a
-cell on the new type's side of all of them is taken. All other answers stay as they are.
+The encoder folds a new type onto known ones, so it cannot tell. Expression can: a detector
+draws one plane between the new type and each known one, and takes the cells that lie on the
+new type's side of all of them. All other answers stay as they are.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atlash.errors import InputError
-from atlash.models.exemplars import Exemplars, joined, whitened
+from atlash.models.boundaries import Known, fit_boundaries
+from atlash.models.detector import Detector
+from atlash.models.exemplars import Described, Exemplars, describe
 from atlash.models.thresholds import (
     fit_probability,
     hardest_type,
@@ -24,6 +26,7 @@ from atlash.models.thresholds import (
 )
 
 if TYPE_CHECKING:
+    import scipy.sparse as sp
     from numpy.typing import NDArray
 
     from atlash.models.pc_space import PCSpace
@@ -33,93 +36,10 @@ MIN_CELLS = 5
 N_FOLDS = 5
 LOOKALIKE = 0.8
 """Area under the ROC curve below which a new type cannot be told from a known one."""
-PULL = 1.0
-"""Noise variances by which a new centre is shrunken towards the nearest known one."""
 
 
 class LookalikeTypeWarning(UserWarning):
     """A registered type can hardly be told from a known one."""
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What a detector says of ``n`` cells.
-
-    Attributes
-    ----------
-    taken
-        Whether the cell is given to the new type ``(n,)``, bool.
-    in_set
-        Whether the new type cannot be excluded ``(n,)``, bool; true of all taken cells.
-    probability
-        That the cell is of the new type, were all types equally frequent ``(n,)``, float32.
-    novelty
-        ``-log10`` of the share of the new type's cells that lie at least as far from its
-        centre ``(n,)``, float32, at least 0. It stands for taken cells only.
-    """
-
-    taken: NDArray[np.bool_]
-    in_set: NDArray[np.bool_]
-    probability: NDArray[np.float32]
-    novelty: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Detector:
-    """Tells one registered type from the types that were there before it.
-
-    Attributes
-    ----------
-    weight, bias
-        One plane a known type, on the axes ``(n_middle, n_types)``, ``(n_types,)``, float32;
-        the least signed distance to a plane is the score.
-    centre
-        Whitened centre of the new type ``(n_middle,)``, float32.
-    thresholds
-        Scores above which a cell is taken, and is in the set ``(2,)``, float64.
-    curve
-        Slope and offset of the logistic probability ``(2,)``, float64.
-    spread
-        Mean and scale of the logarithm of squared distances to the centre, and degrees of
-        freedom of their t distribution ``(3,)``, float64.
-    """
-
-    weight: NDArray[np.float32]
-    bias: NDArray[np.float32]
-    centre: NDArray[np.float32]
-    thresholds: NDArray[np.float64]
-    curve: NDArray[np.float64]
-    spread: NDArray[np.float64]
-
-    def judge(self, places: NDArray[np.float32], space: PCSpace) -> Judgement:
-        """Judge cells, each on its own.
-
-        Parameters
-        ----------
-        places
-            On the axes ``(n, at least n_middle)``, float32; see `PCSpace`.
-        space
-            The space they are in.
-        """
-        from scipy.special import expit, stdtr
-
-        score = self._score(places)
-        distance = _squared_distance(whitened(places, space), self.centre)
-        mean, scale, freedom = self.spread
-        beyond = stdtr(freedom, (mean - np.log(distance + 1e-3)) / scale)
-        return Judgement(
-            taken=score > self.thresholds[0],
-            in_set=score > self.thresholds.min(),
-            probability=expit(self.curve[0] * score + self.curve[1]).astype(np.float32),
-            novelty=-np.log10(np.clip(beyond, 1e-30, 1)).astype(np.float32),
-        )
-
-    def _score(self, places: NDArray[np.float32]) -> NDArray[np.float64]:
-        from atlash.models._registered_kernels import least_side  # numba: imported when needed
-
-        out = np.empty(len(places))
-        least_side(np.ascontiguousarray(places, dtype=np.float32), self.weight, self.bias, out)
-        return out
 
 
 @dataclass(frozen=True)
@@ -155,30 +75,31 @@ class Registration:
 
 def register(
     name: str,
-    places: NDArray[np.float32],
+    X: sp.csr_array,
     known: Exemplars,
     *,
+    measured: NDArray[np.bool_],
     space: PCSpace,
     types: list[str],
     random_state: int = 0,
 ) -> Registration:
     """Make a detector for a new type from a few of its cells.
 
-    Each plane lies midway between the new centre and that of one known type, in a space
-    where types are round (linear discriminant analysis). The new centre is shrunken, axis by
-    axis, towards the nearest known one, by its noise. How far beyond its planes a cell must
-    lie to be taken is chosen on cells that were held out.
+    How far beyond its boundaries a cell must lie to be taken is chosen on cells held out; see
+    :mod:`atlash.models.boundaries` and :mod:`atlash.models.thresholds`.
 
     Parameters
     ----------
     name
         Name of the new type.
-    places
-        Its cells on the axes ``(n, n_axes)``, float32, at least 5.
+    X
+        Its cells, normalised ``(n, n_features)``, CSR float32, at least 5.
     known
         Cells of the types that are there.
+    measured
+        Features that the new cells' data hold ``(n_features,)``; the others have no say.
     space
-        The space of both.
+        The label-free space of the reference.
     types
         Names of the types that are there, learned and registered.
     random_state
@@ -194,21 +115,27 @@ def register(
     LookalikeTypeWarning
         If held-out cells can hardly be told from those of a known type.
     """
-    check_new_type(name, len(places), types)
-    few = whitened(places, space)
+    check_new_type(name, X.shape[0], types)
     rng = np.random.default_rng(random_state)
-    old, new, distance = _held_out_scores(few, known, rng)
+    few = describe(X, measured, space)
+    old_cells = describe(known.expression(X.shape[1]), measured, space)
+    old, new, distance = _held_out_scores(few, old_cells, known.labels, rng)
     threshold = taking_threshold(old, known.labels, new)
     closest, auroc = hardest_type(old, known.labels, new)
+    found = fit_boundaries(few, Known.measure(old_cells, known.labels))
+    weights = space.middle.astype(np.float64) @ found.normals[:-1]
+    detector = Detector(
+        direction=found.direction.astype(np.float32),
+        planes=np.vstack([weights, found.normals[-1:], found.offsets]).astype(np.float32),
+        centre=found.centre[:-1].astype(np.float32),
+        thresholds=np.array([threshold, set_threshold(new)]),
+        curve=fit_probability(old, known.labels, new),
+        spread=predictive_spread(distance),
+    )
     registration = Registration(
-        detector=Detector(
-            *_planes(few, known, space),
-            thresholds=np.array([threshold, set_threshold(new)]),
-            curve=fit_probability(old, known.labels, new),
-            spread=predictive_spread(distance),
-        ),
-        exemplars=joined(known, few, len(types), rng),
-        n_cells=len(places),
+        detector=detector,
+        exemplars=known.joined(X, len(types), rng),
+        n_cells=X.shape[0],
         found=float((new > threshold).mean()),
         given_up=_mean_share(old > threshold, known.labels),
         closest=types[closest],
@@ -239,22 +166,21 @@ def check_new_type(name: str, n_cells: int, types: list[str]) -> None:
 
 
 def _held_out_scores(
-    few: NDArray[np.float32], known: Exemplars, rng: np.random.Generator
+    few: Described, known: Described, labels: NDArray[np.int32], rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return scores of known and of new cells, and the latter's squared distances.
 
-    Each is measured against centres of the cells of other folds.
+    Each is measured against boundaries that the cells of other folds give.
     """
-    old_fold = _folds(known.labels, rng)
-    new_fold = _folds(np.zeros(len(few), dtype=np.int32), rng)
-    old, new, distance = np.empty(len(known.labels)), np.empty(len(few)), np.empty(len(few))
-    for fold in range(min(N_FOLDS, len(few))):
+    old_fold = _folds(labels, rng)
+    new_fold = _folds(np.zeros(len(few.white), dtype=np.int32), rng)
+    old, new, distance = np.empty(len(old_fold)), np.empty(len(new_fold)), np.empty(len(new_fold))
+    for fold in range(N_FOLDS):
         seen, hidden = old_fold != fold, new_fold == fold
-        part = Exemplars(known.white[seen], known.labels[seen])
-        centre, normals, offsets = _boundaries(few[~hidden], part)
-        old[~seen] = (known.white[~seen] @ normals + offsets).min(axis=1)
-        new[hidden] = (few[hidden] @ normals + offsets).min(axis=1)
-        distance[hidden] = _squared_distance(few[hidden], centre)
+        found = fit_boundaries(few[~hidden], Known.measure(known[seen], labels[seen]))
+        old[~seen] = found.score(known[~seen])
+        new[hidden] = found.score(few[hidden])
+        distance[hidden] = found.squared_distance(few[hidden])
     return old, new, distance
 
 
@@ -265,48 +191,6 @@ def _folds(labels: NDArray[np.int32], rng: np.random.Generator) -> NDArray[np.in
     folds = np.empty(len(labels), dtype=np.int64)
     folds[order] = np.arange(len(labels)) % N_FOLDS
     return folds
-
-
-def _boundaries(
-    few: NDArray[np.float32], known: Exemplars
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Return the new centre, and the planes midway to the known ones in whitened space.
-
-    A cell's signed distance to a plane, times two, is its squared distance to the known
-    centre less that to the new one, over the distance of the two.
-    """
-    present = np.unique(known.labels)
-    centres = np.stack(
-        [known.white[known.labels == kind].mean(axis=0, dtype=np.float64) for kind in present]
-    )
-    mean = few.mean(axis=0, dtype=np.float64)
-    nearest = centres[((centres - mean) ** 2).sum(axis=1).argmin()]
-    away = mean - nearest
-    noise = few.var(axis=0, dtype=np.float64) / len(few)
-    centre = nearest + away * np.maximum(0, 1 - PULL * noise / (away**2 + 1e-9))
-    apart = np.sqrt(((centre - centres) ** 2).sum(axis=1)) + 1e-6
-    normals = 2 * (centre - centres) / apart[:, None]
-    offsets = ((centres**2).sum(axis=1) - centre @ centre) / apart
-    return centre, np.ascontiguousarray(normals.T), offsets
-
-
-def _planes(
-    few: NDArray[np.float32], known: Exemplars, space: PCSpace
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Return the planes on the axes themselves, and the whitened centre."""
-    centre, normals, offsets = _boundaries(few, known)
-    weight = np.ascontiguousarray(space.middle.astype(np.float64) @ normals, dtype=np.float32)
-    return weight, offsets.astype(np.float32), centre.astype(np.float32)
-
-
-def _squared_distance(
-    white: NDArray[np.float32], centre: NDArray[np.floating]
-) -> NDArray[np.float64]:
-    from atlash.models._registered_kernels import squared_distance
-
-    out = np.empty(len(white))
-    squared_distance(white, centre.astype(np.float32), out)
-    return out
 
 
 def _mean_share(taken: NDArray[np.bool_], labels: NDArray[np.int32]) -> float:

@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 
 from atlash.errors import InputError, KeyNotFoundError
-from atlash.reference.columns import CELL_ID, CODE, LABEL, cells_table, user_names
+from atlash.reference.columns import cells_table, user_names
 from atlash.reference.ids import unique_ids
 
 if TYPE_CHECKING:
@@ -92,9 +92,6 @@ def fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
         for field in schema
         if field.name in table.schema.names
     }
-    if columns[CODE].type != schema.field(CODE).type:
-        msg = "The codes are of another length than the reference's."
-        raise InputError(msg)
     return pa.table(columns)
 
 
@@ -120,12 +117,14 @@ def _as_type(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
     if pa.types.is_dictionary(column.type):
         plain = column.cast(column.type.value_type)
     wanted = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-    if field.name in (CELL_ID, LABEL) or plain.type == wanted:
-        return plain.cast(wanted) if field.name != CODE else plain
-    if pa.types.is_string(wanted):
-        return plain.cast(pa.string())
+    if plain.type == wanted:
+        return plain
+    if plain.null_count == len(plain):  # text by default, which not every type is made from
+        return pa.chunked_array([pa.nulls(len(plain), wanted)])
     try:
-        return plain.cast(wanted)
+        cast = plain.cast(wanted)
+        if not pa.types.is_floating(wanted) and not cast.cast(plain.type).equals(plain):
+            raise pa.ArrowInvalid
     except pa.ArrowException as error:
         example = next((value for value in plain.to_pylist() if value is not None), None)
         msg = (
@@ -133,3 +132,4 @@ def _as_type(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
             f"reference's holds {wanted}. Give it that type, or leave it out."
         )
         raise InputError(msg) from error
+    return cast

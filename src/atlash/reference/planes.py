@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from atlash.reference.cells import CellTable
 
 FOLDER = "planes"
-_NAME = re.compile(r"(?P<cells>.+\.v\d+)\.(?P<sum>[0-9a-f]{8})\.npy")
+_NAME = re.compile(r"(?P<cells>.+\.v\d+)\.(?P<sum>[0-9a-f]{8})\.words")
 
 
 def load_planes(cells: CellTable, n_anchor_bytes: int) -> Planes:
@@ -79,14 +79,15 @@ def word_aligned(codes: NDArray[np.uint8], n_anchor_bytes: int) -> NDArray[np.ui
 
 def _cached(folder: Path, wanted: str, shape: tuple[int, int]) -> Planes | None:
     """Return the planes of these cells if they are there and whole."""
-    for path in sorted(folder.glob("*.npy")):
+    for path in sorted(folder.glob("*.words")):
         name = _NAME.fullmatch(path.name)
         if name is None or name["cells"] != wanted:
             continue
         with suppress(OSError, ValueError):
-            planes = np.load(path, mmap_mode="r", allow_pickle=False)
-            if planes.shape == shape and planes.dtype == np.uint64 and _sum(planes) == name["sum"]:
-                return np.asarray(planes)
+            # no header, as a damaged one can raise nearly anything
+            planes = np.asarray(np.memmap(path, dtype=np.uint64, mode="r", shape=shape))
+            if path.stat().st_size == planes.nbytes and _sum(planes) == name["sum"]:
+                return planes
     return None
 
 
@@ -109,15 +110,17 @@ def _keep(folder: Path, wanted: str, planes: Planes) -> None:
     """Write the cache whole or not at all, and remove that of other cells."""
     folder.mkdir(exist_ok=True)
     before = list(folder.iterdir())
+    kept = folder / f"{wanted}.{_sum(planes)}.words"
     scratch = folder / f".{secrets.token_hex(4)}.part"
     try:
         with scratch.open("xb") as file:
-            np.save(file, planes, allow_pickle=False)
-        scratch.rename(folder / f"{wanted}.{_sum(planes)}.npy")
+            file.write(planes.data)
+        scratch.replace(kept)
     finally:
         scratch.unlink(missing_ok=True)
     for path in before:
-        path.unlink(missing_ok=True)
+        if path != kept:  # a damaged one had its name
+            path.unlink(missing_ok=True)
 
 
 def _sum(planes: Planes) -> str:

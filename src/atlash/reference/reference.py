@@ -12,12 +12,18 @@ from atlash.config import BuildConfig, InputConfig
 from atlash.data.source import open_sources
 from atlash.errors import InputError, ReferenceFileError
 from atlash.reference import store
-from atlash.reference.arrays import fingerprint
 from atlash.reference.cells import searchable
 from atlash.reference.encoding import encode_all
 from atlash.reference.newcomers import fitted, newcomers
 from atlash.reference.search import SearchIndex
-from atlash.reference.state import anchor_frame, annotator_arrays, gene_frame, restore_annotator
+from atlash.reference.state import (
+    anchor_frame,
+    annotator_arrays,
+    encoder_fingerprint,
+    gene_frame,
+    restore_annotator,
+)
+from atlash.reference.teach import registration, teach
 from atlash.reference.update import State, addition, changed, check_choice, path_of, removal
 from atlash.reference.versions import versions
 
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from atlash.data.source import Cells
     from atlash.models.annotator import Annotator
@@ -331,6 +338,50 @@ class Reference:
 
         return audit(self, batch_key=batch_key, most=most)
 
+    def register_type(
+        self,
+        name: str,
+        cells: Cells,
+        *,
+        layer: str | None = None,
+        gene_column: str | None = None,
+    ) -> None:
+        """Teach the reference a new type from a few of its cells, without learning anew.
+
+        A detector takes the cells that it finds to be of the new type; all other answers stay
+        as they are. The cells themselves are not added: see :meth:`add`.
+
+        Parameters
+        ----------
+        name
+            Name of the new type.
+        cells
+            Some of its cells, at least 5; 20 are better. AnnData, or a path.
+        layer
+            Layer to read instead of ``X``; ``"raw"`` stands for ``adata.raw``.
+        gene_column
+            Column of ``var`` with the gene identifiers, instead of its index.
+
+        Raises
+        ------
+        InputError
+            If the name is taken, the cells are too few or cannot be used, or the reference was
+            saved by a version that did not keep what this needs.
+        OutputError
+            If the disk does not take the change.
+
+        Warns
+        -----
+        LookalikeTypeWarning
+            If the type can hardly be told from a known one.
+        """
+        self._check_newest()
+        options = InputConfig(layer=layer, gene_column=gene_column)
+        taught = teach(self.annotator, name, cells, options)
+        self._change(partial(registration, taught=taught, before=self.meta))
+        object.__setattr__(self, "annotator", taught.annotator)
+        self.__dict__.pop("index", None)
+
     def versions(self) -> list[Version]:
         """Return the versions on disk, the oldest first; none in memory.
 
@@ -345,9 +396,7 @@ class Reference:
     @cached_property
     def fingerprint(self) -> str:
         """What tells this encoder from all others: codes of two can be compared if it is one."""
-        return fingerprint(
-            annotator_arrays(self.annotator), gene_frame(self.annotator), self._anchors()
-        )
+        return encoder_fingerprint(self.annotator, self._type_counts())
 
     @cached_property
     def index(self) -> SearchIndex:
@@ -399,9 +448,12 @@ class Reference:
         object.__setattr__(self, "outdated", False)
         self.__dict__.pop("index", None)
 
+    def _type_counts(self) -> NDArray[np.int64]:
+        """Return how many cells each type was learned or registered from."""
+        return np.array([self.meta["types"][name] for name in self.types])
+
     def _anchors(self) -> pd.DataFrame:
-        counts = np.array([self.meta["types"][name] for name in self.types])
-        return anchor_frame(self.annotator, counts)
+        return anchor_frame(self.annotator, self._type_counts())
 
     @property
     def _target_sum(self) -> float:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from atlash.codes import buckets, scan
 from atlash.codes.pack import as_words, pack
 from atlash.codes.planes import take
-from atlash.codes.rerank import expected_distances
+from atlash.codes.rerank import ascending, expected_distances
+from atlash.reference.found import Asked, Found
 from atlash.reference.planes import load_planes, word_aligned
 
 if TYPE_CHECKING:
@@ -19,65 +20,15 @@ if TYPE_CHECKING:
 
     from atlash.codes.buckets import Buckets
     from atlash.codes.planes import Planes
-    from atlash.config import Ranking, SearchConfig, SearchMethod
+    from atlash.config import SearchConfig, SearchMethod
     from atlash.reference.cells import CellTable
+
+__all__ = ["ANCHOR_WEIGHT", "Asked", "Found", "SearchIndex"]
 
 SHORT_LIST, LEAST_SHORT_LIST = 4, 200
 """Cells ranked again for each one wanted, and the least number of them."""
 ANCHOR_WEIGHT = 2.0
 """Of an anchor bit in expected distances: the best of 1, 2 and 3 on development data."""
-
-
-class Asked(NamedTuple):
-    """Codes to look for.
-
-    Attributes
-    ----------
-    codes
-        Packed codes ``(q, n_bytes)``, uint8.
-    expected
-        Expected bits ``(q, n_bits)``, float32 in [-1, 1].
-    """
-
-    codes: NDArray[np.uint8]
-    expected: NDArray[np.float32]
-
-
-class Found(NamedTuple):
-    """Cells near to each query, and how they were found.
-
-    Attributes
-    ----------
-    bounds
-        Where each query's cells begin and end ``(q + 1,)``, int64.
-    rows
-        Positions among the reference's cells ``(n_hits,)``, int64, the nearest first.
-    distances
-        Bits in which codes differ ``(n_hits,)``, int32.
-    scores
-        What cells are ranked by, ascending for each query ``(n_hits,)``, float32.
-    method
-        ``"flat"``, ``"pruned"`` or ``"anchor-walk"``.
-    scanned
-        Mean share of the cells that may be found with which a query was compared, in [0, 1].
-    """
-
-    bounds: NDArray[np.int64]
-    rows: NDArray[np.int64]
-    distances: NDArray[np.int32]
-    scores: NDArray[np.float32]
-    method: SearchMethod
-    scanned: float
-
-    def only(self, kept: NDArray[np.bool_]) -> Found:
-        """Return some of the hits, marked ``(n_hits,)``."""
-        before = np.concatenate([[0], np.cumsum(kept)]).astype(np.int64)
-        return self._replace(
-            bounds=before[self.bounds],
-            rows=self.rows[kept],
-            distances=self.distances[kept],
-            scores=self.scores[kept],
-        )
 
 
 @dataclass(frozen=True)
@@ -126,8 +77,11 @@ class SearchIndex:
         *,
         among: NDArray[np.int64] | None,
         config: SearchConfig,
+        radius: int | None = None,
     ) -> Found:
-        """Find the k nearest cells of each query; ties go to the earlier cell.
+        """Find the k nearest cells of each query.
+
+        Ties go to the cell that differs in fewer bits, then to the earlier one.
 
         Parameters
         ----------
@@ -139,9 +93,15 @@ class SearchIndex:
             Ascending positions of the cells that may be found; ``None`` for all.
         config
             Ranking, method and threads.
+        radius
+            Greatest distance in bits; ``None`` for any.
         """
+        if radius is not None and config.ranking == "anchor-first":
+            # what it puts first may lie outside, and all that is inside behind
+            return self.within(asked, radius, among=among, config=config).first(k)
         short = config.ranking == "asymmetric"
-        wanted = max(SHORT_LIST * k, LEAST_SHORT_LIST) if short else k
+        n_cells = self.cells.n_rows if among is None else len(among)
+        wanted = min(max(SHORT_LIST * k, LEAST_SHORT_LIST) if short else k, max(n_cells, 1))
         queries = word_aligned(asked.codes, self.n_anchor_bytes)
         method = self._method(len(queries), config, filtered=among is not None)
         rows, scanned = self._look(queries, wanted, (method, config), among)
@@ -150,9 +110,9 @@ class SearchIndex:
         places = rows[filled] if among is None else among[rows[filled]]
         distances = self._differing(queries, bounds, places, slice(None))
         found = Found(bounds, places, distances, distances.astype(np.float32), method, scanned)
-        found = self._ranked(asked, found, config.ranking)
-        rank = np.arange(len(found.rows)) - np.repeat(bounds[:-1], np.diff(bounds))
-        return found.only(rank < k)
+        if radius is not None:
+            found = found.only(distances <= radius)
+        return self._ranked(asked, found, config).first(k)
 
     def within(
         self,
@@ -171,7 +131,7 @@ class SearchIndex:
         bounds, rows, distances = scan.within(queries, planes, radius, n_threads=config.n_threads)
         places = rows if among is None else among[rows]
         found = Found(bounds, places, distances, distances.astype(np.float32), "flat", 1.0)
-        return self._ranked(asked, found, config.ranking)
+        return self._ranked(asked, found, config)
 
     def count_within(
         self,
@@ -277,8 +237,9 @@ class SearchIndex:
             differing += np.bitwise_count(asked[of_hit, word] ^ self.planes[word, rows])
         return differing
 
-    def _ranked(self, asked: Asked, found: Found, ranking: Ranking) -> Found:
+    def _ranked(self, asked: Asked, found: Found, config: SearchConfig) -> Found:
         """Bring the hits of each query into the order of a ranking."""
+        ranking, n_threads = config.ranking, config.n_threads
         if ranking == "code":
             return found
         if ranking == "anchor-first":
@@ -288,14 +249,13 @@ class SearchIndex:
             above = 64 * self._n_detail_words
             scores = (above * apart + found.distances).astype(np.float32)
         else:
-            scores = self._expected(asked, found)
-        of_hit = np.repeat(np.arange(len(asked.codes)), np.diff(found.bounds))
-        order = np.lexsort((found.rows, scores, of_hit))
+            scores = self._expected(asked, found, n_threads)
+        order = ascending(scores, found.bounds, n_threads=n_threads)
         return found._replace(
             rows=found.rows[order], distances=found.distances[order], scores=scores[order]
         )
 
-    def _expected(self, asked: Asked, found: Found) -> NDArray[np.float32]:
+    def _expected(self, asked: Asked, found: Found, n_threads: int | None) -> NDArray[np.float32]:
         """Return the expected distances of hits; bits of the anchor part count twice."""
         n_anchor, n_words = 8 * self.n_anchor_bytes, len(self.planes)
         expected = np.zeros((len(asked.expected), 64 * n_words), dtype=np.float32)
@@ -306,5 +266,10 @@ class SearchIndex:
         expected[:, detail][:, :n_detail] = asked.expected[:, n_anchor:]
         weights[detail][:n_detail] = 1
         return expected_distances(
-            expected, weights, self.planes, bounds=found.bounds, rows=found.rows
+            expected,
+            weights,
+            self.planes,
+            bounds=found.bounds,
+            rows=found.rows,
+            n_threads=n_threads,
         )

@@ -15,22 +15,27 @@ from atlash.errors import ReferenceFileError
 from atlash.models.annotator import Annotator
 from atlash.models.calibration import Calibration
 from atlash.models.detail import Detail
+from atlash.models.detector import Detector
+from atlash.models.exemplars import Exemplars
 from atlash.models.novelty import Novelty, Scorer
 from atlash.models.pc_space import PCSpace
 from atlash.nn.weights import EncoderWeights
+from atlash.reference.arrays import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
+EXEMPLARS, DETECTOR = "exemplars", "detector"
+"""Arrays whose names begin so came after the encoder and do not change codes."""
 Arrays = dict[str, "NDArray[Any]"]
-Part = TypeVar("Part", EncoderWeights, Calibration, PCSpace, Scorer, Detail)
+Part = TypeVar("Part", EncoderWeights, Calibration, PCSpace, Scorer, Detail, Exemplars, Detector)
 
 
 def annotator_arrays(annotator: Annotator) -> Arrays:
     """Return all numbers of an annotator by name: ``encoder.first``, ``space.axes``, ..."""
-    parts: dict[str, EncoderWeights | Calibration | PCSpace | Scorer | Detail] = {
+    parts: dict[str, Any] = {
         "encoder": annotator.weights,
         "calibration": annotator.calibration,
         "space": annotator.novelty.space,
@@ -38,11 +43,24 @@ def annotator_arrays(annotator: Annotator) -> Arrays:
     }
     if annotator.detail is not None:
         parts["detail"] = annotator.detail
+    if annotator.exemplars is not None:
+        parts[EXEMPLARS] = annotator.exemplars
+    for number, detector in enumerate(annotator.detectors):
+        parts[f"{DETECTOR}{number}"] = detector
     return {
         f"{name}.{field.name}": np.ascontiguousarray(getattr(part, field.name))
         for name, part in parts.items()
         for field in fields(part)
     }
+
+
+def encoder_fingerprint(annotator: Annotator, n_cells: NDArray[np.int64]) -> str:
+    """Return what tells an encoder from all others; registered types do not change it."""
+    after = (EXEMPLARS, DETECTOR)
+    arrays = annotator_arrays(annotator)
+    arrays = {name: array for name, array in arrays.items() if not name.startswith(after)}
+    learned = anchor_frame(annotator, n_cells).iloc[: len(annotator.learned_anchors)]
+    return fingerprint(arrays, gene_frame(annotator), learned)
 
 
 def gene_frame(annotator: Annotator) -> pd.DataFrame:
@@ -91,6 +109,13 @@ def restore_annotator(
             calibration=_part(Calibration, "calibration", arrays),
             novelty=Novelty(_part(PCSpace, "space", arrays), _part(Scorer, "scorer", arrays)),
             detail=_part(Detail, "detail", arrays) if "detail.centres" in arrays else None,
+            exemplars=(
+                _part(Exemplars, EXEMPLARS, arrays) if f"{EXEMPLARS}.data" in arrays else None
+            ),
+            detectors=tuple(
+                _part(Detector, f"{DETECTOR}{number}", arrays)
+                for number in range(sum(name.endswith(".curve") for name in arrays))
+            ),
         )
     except (KeyError, IndexError, ValueError, TypeError) as error:
         msg = (

@@ -22,6 +22,8 @@ OnDuplicate = Literal["refuse", "replace", "keep"]
 """What happens to a cell whose id is there: an error, or one of the two stays."""
 MAX_TRIES = 20
 """Writers that may come between before a change is given up."""
+MAX_NOTED = 200
+"""Characters of a condition that a version's note keeps."""
 
 
 class State(NamedTuple):
@@ -42,7 +44,9 @@ class State(NamedTuple):
     version: int | None
 
 
-def changed(state: State, plan: Callable[[CellTable, dict[str, Any]], Change]) -> State:
+def changed(
+    state: State, plan: Callable[[CellTable, dict[str, Any]], Change], *, fingerprint: str
+) -> State:
     """Apply a change to the newest version of a reference.
 
     Parameters
@@ -51,17 +55,25 @@ def changed(state: State, plan: Callable[[CellTable, dict[str, Any]], Change]) -
         The reference as its holder knows it.
     plan
         Returns the change for cells and facts; asked again if another writer came between.
+    fingerprint
+        That of the holder's encoder.
 
     Raises
     ------
     ConflictError
-        If other writers kept coming between.
+        If another encoder was saved in its place, or other writers kept coming between.
     """
     if isinstance(state.cells, pa.Table):
         return _in_memory(state.cells, plan(searchable(state.cells), state.meta), state.meta)
     path = state.cells.folder.parent
     for _ in range(MAX_TRIES):
         newest = store.read(path, verify=False)
+        if newest.meta["fingerprint"] != fingerprint:
+            msg = (
+                f"'{path}' holds another encoder by now: it was saved anew since you loaded it. "
+                "Load it again and repeat the change."
+            )
+            raise ConflictError(msg)
         try:
             done = commit(path, plan(newest.cells, newest.meta), base=newest.version)
         except ConflictError:
@@ -132,9 +144,9 @@ def removal(cells: CellTable, meta: dict[str, Any], where: str) -> Change:
     if leaving.num_rows == cells.n_rows:
         msg = f"{where!r} holds for all {cells.n_rows:,} cells; a reference needs one at least."
         raise InputError(msg)
-    note = f"removed {leaving.num_rows:,} cells where {where}"
     if leaving.num_rows == 0:
         return Change()
+    note = f"removed {leaving.num_rows:,} cells where {where[:MAX_NOTED]}"
     return Change(delete=where, meta=_counted(meta, leaving=leaving), note=note)
 
 

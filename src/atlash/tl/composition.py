@@ -10,10 +10,16 @@ import pandas as pd
 import pyarrow as pa
 from scipy.stats import false_discovery_control, hypergeom
 
+from atlash.tl.names import beside
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from atlash.reference.cells import CellTable
+
+TAKEN = (
+    "of", "hits", "background", "share", "background_share", "enrichment", "p_value", "q_value",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ def composition(
         frame["background_share"] = known / max(n_known, 1)
         frame["enrichment"] = frame["share"] / frame["background_share"]
         frame["p_value"] = hypergeom.sf(found - 1, n_known, known, n_found)
-        frame = frame.reset_index()
+        frame = frame.reset_index(names=beside(columns, TAKEN))
         if sample.name is not None:
             frame.insert(0, "of", sample.name)
         tables.append(frame)

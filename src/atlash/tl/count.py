@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from atlash.config import SearchConfig
 from atlash.errors import InputError
 from atlash.reference.columns import LABEL
+from atlash.tl.names import wanted_columns
 from atlash.tl.queries import encode_queries
 from atlash.tl.search import candidates, check_request
 
@@ -71,8 +72,7 @@ def count_within(
     check_request(None, radius, config)
     index = reference.index
     among = candidates(index.cells, where)
-    columns = [by] if isinstance(by, str) else list(by)
-    groups, names = _groups(index.cells, columns)
+    groups, names = _groups(index.cells, wanted_columns(by))
     if among is not None:
         outside = np.ones(len(groups), dtype=bool)
         outside[among] = False

@@ -12,6 +12,7 @@ import pyarrow as pa
 from atlash.errors import InputError
 from atlash.reference.columns import CELL_ID, CODE, LABEL, codes_of
 from atlash.tl.composition import Sample, composition
+from atlash.tl.names import beside, wanted_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from atlash.reference.cells import CellTable
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Hits:
     """Cells of a reference that are near to query cells; from :func:`atlash.tl.search`.
 
@@ -80,16 +81,15 @@ class Hits:
         Returns
         -------
         Table with the columns ``query``, ``rank`` (from 1), ``distance``, ``score``, ``row``,
-        then those asked for.
+        then those asked for; one of these names becomes ``obs_rank`` and so on.
 
         Raises
         ------
         KeyNotFoundError
             If there is no such column; the message has the nearest names.
         """
-        wanted = [CELL_ID, LABEL] if columns is None else list(columns)
-        distinct, place = np.unique(self.rows, return_inverse=True)
-        about = self.cells.take(distinct, wanted).take(pa.array(place))
+        wanted = [CELL_ID, LABEL] if columns is None else wanted_columns(columns)
+        about = self._about(wanted)
         rank = np.arange(len(self.rows)) - np.repeat(self.bounds[:-1], np.diff(self.bounds)) + 1
         found = pa.table(
             {
@@ -100,12 +100,27 @@ class Hits:
                 "row": self.rows,
             }
         )
-        for name in wanted:
-            found = found.append_column(name, about[name])
+        for name, column in zip(beside(wanted, found.column_names), about.columns, strict=True):
+            found = found.append_column(name, column)
         return found
 
     def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """Return one row a hit, as :meth:`to_arrow` does."""
+        """Return one row a hit.
+
+        Parameters
+        ----------
+        columns
+            As for :meth:`to_arrow`.
+
+        Returns
+        -------
+        The same table, as pandas has it.
+
+        Raises
+        ------
+        KeyNotFoundError
+            If there is no such column; the message has the nearest names.
+        """
         frame: pd.DataFrame = self.to_arrow(columns).to_pandas()
         return frame
 
@@ -122,7 +137,7 @@ class Hits:
             Columns of the reference's cells; their combinations are compared.
         of
             Group of each query ``(n_queries,)``, such as its cluster: each group is compared on
-            its own. ``None`` takes all queries together.
+            its own, and queries without one are left out. ``None`` takes all queries together.
 
         Returns
         -------
@@ -130,20 +145,27 @@ class Hits:
         ``background`` (cells), ``share`` and ``background_share``, ``enrichment`` (their
         ratio), ``p_value`` (at least so many by chance, hypergeometric: Fisher's exact test,
         one-sided) and ``q_value`` (false discovery rate of Benjamini and Hochberg over all
-        rows).
+        rows). A column of one of these names becomes ``obs_share`` and so on.
 
         Raises
         ------
         KeyNotFoundError
             If there is no such column.
         InputError
-            If ``of`` does not have one entry a query.
+            If ``of`` does not have one entry a query or names no group, or ``by`` names no
+            column.
         """
-        columns = [by] if isinstance(by, str) else list(by)
+        columns = wanted_columns(by)
+        if not columns:
+            msg = "`by` names no column; name one, such as 'label'."
+            raise InputError(msg)
         if of is not None and len(of) != len(self):
             msg = f"`of` has {len(of):,} entries for {len(self):,} queries; give one of each."
             raise InputError(msg)
-        groups = None if of is None else pd.Series(list(of))
+        groups = None if of is None else pd.Series(list(of), dtype=object)
+        if groups is not None and groups.isna().all():
+            msg = "`of` has no group for any query; give the name of a group for some."
+            raise InputError(msg)
         return composition(self.cells, columns, self._samples(groups), background=self.background)
 
     def votes(self, by: str = LABEL) -> pd.DataFrame:
@@ -166,7 +188,7 @@ class Hits:
         KeyNotFoundError
             If there is no such column.
         """
-        found = self.to_arrow([by])[by].to_pandas().astype(object)
+        found = self._about([by])[by].to_pandas().astype(object)
         votes = pd.DataFrame({"query": self.query_of_hit, "value": found})
         counts = votes.groupby(["query", "value"], sort=False).size().rename("n").reset_index()
         # the first of the most frequent: groups are in order of their nearest hit
@@ -193,22 +215,30 @@ class Hits:
         -------
         AnnData without variables, as a reference keeps no expression. ``obs`` has every column
         of the reference's cells, ``n_hits`` (queries that found the cell) and ``distance``
-        (the least); ``obsm["atlash_codes"]`` has the packed codes.
+        (the least), for which columns of these names become ``obs_n_hits`` and
+        ``obs_distance``; ``obsm["atlash_codes"]`` has the packed codes.
         """
         from anndata import AnnData
 
         rows, place, n_hits = np.unique(self.rows, return_inverse=True, return_counts=True)
         about = self.cells.take(rows, None)
         obs = about.drop_columns([CODE]).to_pandas().set_index(CELL_ID)
+        obs.columns = beside(obs.columns, ("n_hits", "distance"))
         nearest = np.full(len(rows), np.iinfo(np.int32).max, dtype=np.int32)
         np.minimum.at(nearest, place, self.distances)
         obs["n_hits"], obs["distance"] = n_hits, nearest
         return AnnData(obs=obs, obsm={"atlash_codes": codes_of(about)})
+
+    def _about(self, columns: list[str]) -> pa.Table:
+        """Return columns of the reference's cells, one row a hit; each cell is read once."""
+        distinct, place = np.unique(self.rows, return_inverse=True)
+        return self.cells.take(distinct, columns).take(pa.array(place))
 
     def _samples(self, groups: pd.Series[Any] | None) -> list[Sample]:
         if groups is None:
             return [Sample(None, np.unique(self.rows))]
         of_hit = groups.to_numpy()[self.query_of_hit]
         return [
-            Sample(name, np.unique(self.rows[of_hit == name])) for name in groups.drop_duplicates()
+            Sample(name, np.unique(self.rows[of_hit == name]))
+            for name in groups.dropna().drop_duplicates()
         ]

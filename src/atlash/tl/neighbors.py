@@ -83,10 +83,14 @@ def neighbors(
     """
     fuzzy_union = _fuzzy_union()
     config = config or SearchConfig()
-    check_request(n_neighbors, None, config)
-    if not 2 <= n_neighbors <= adata.n_obs:
-        msg = f"`n_neighbors` is {n_neighbors}, but must be from 2 to the {adata.n_obs:,} cells."
+    check_request(None, None, config)
+    if isinstance(n_neighbors, bool) or not 2 <= n_neighbors == int(n_neighbors) <= adata.n_obs:
+        msg = (
+            f"`n_neighbors` is {n_neighbors!r}, but must be a whole number from 2 to the "
+            f"{adata.n_obs:,} cells."
+        )
         raise InputError(msg)
+    n_neighbors = int(n_neighbors)
     queries = encode_queries(adata, reference, config)
     index = SearchIndex(_codes_alone(queries), reference.annotator.anchors)
     found = index.nearest(queries.asked, n_neighbors, among=None, config=config)

@@ -12,7 +12,7 @@ from atlash.data.source import open_source
 from atlash.models.annotator import Codes
 from atlash.models.encode import bind_source, encode_source
 from atlash.progress import n_threads_or_all, track
-from atlash.reference.search import Asked
+from atlash.reference.found import Asked
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import difflib
 import time
 import warnings
-from typing import TYPE_CHECKING, get_args
+from numbers import Integral
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from atlash.config import Ranking, SearchConfig, SearchMethod
-from atlash.errors import InputError, KeyNotFoundError
-from atlash.reference.search import Asked, Found
+from atlash.errors import InputError
+from atlash.reference.found import Asked, Found
+from atlash.tl.exclude import shares
 from atlash.tl.hits import Hits
 from atlash.tl.queries import encode_queries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    import pandas as pd
     from numpy.typing import NDArray
 
     from atlash.data.source import Cells
     from atlash.reference import Reference
     from atlash.reference.cells import CellTable
     from atlash.reference.search import SearchIndex
+    from atlash.tl.queries import Queries
 
 DEFAULT_K = 50
 
@@ -68,7 +67,8 @@ def search(
         Greatest distance in bits.
     exclude
         Column that query and reference both have, such as ``"donor"``: cells that have a
-        query's own value there are not found for it. Cells without a value may be.
+        query's own value there are not found for it. Cells without a value may be. Values are
+        compared as text, whole numbers without a point: 7, 7.0 and ``"7"`` are the same.
     config
         Ranking, method, how the cells are read, and further options; ``None`` stands for
         ``SearchConfig()``.
@@ -88,7 +88,7 @@ def search(
     Warns
     -----
     FewerCellsWarning
-        Fewer than ``k`` cells may be found.
+        Fewer than ``k`` cells may be found for some query.
     """
     config = config or SearchConfig()
     check_request(k, radius, config)
@@ -98,16 +98,13 @@ def search(
     index = reference.index
     among = candidates(index.cells, where)
     wanted = DEFAULT_K if k is None and radius is None else k
-    n_candidates = index.cells.n_rows if among is None else len(among)
-    if wanted is not None and wanted > n_candidates:
-        msg = f"{wanted:,} cells are asked for, but only {n_candidates:,} may be found."
-        warnings.warn(msg, FewerCellsWarning, stacklevel=2)
-    parts = [
-        (rows, _look_up(index, _some(queries.asked, rows), (wanted, radius), (allowed, config)))
-        for rows, allowed in _shares(queries.obs, index.cells, exclude, among)
-    ]
-    found = _joined(parts, len(queries.obs))
+    asked_for = _AskedFor(wanted, radius, exclude, config)
+    found, background, n_candidates = _searched(index, queries, among, asked_for=asked_for)
     done = time.perf_counter()
+    if wanted is not None and wanted > n_candidates:
+        beside = "" if exclude is None else f" beside those of a query's own {exclude!r}"
+        msg = f"{wanted:,} cells are asked for, but only {n_candidates:,} may be found{beside}."
+        warnings.warn(msg, FewerCellsWarning, stacklevel=2)
     return Hits(
         queries=queries.obs.index,
         bounds=found.bounds,
@@ -116,7 +113,7 @@ def search(
         scores=found.scores,
         labels=queries.labels,
         cells=index.cells,
-        background=among,
+        background=background,
         info={
             "ranking": config.ranking,
             "method": found.method,
@@ -135,17 +132,25 @@ def search(
 
 def check_request(k: int | None, radius: int | None, config: SearchConfig) -> None:
     """Raise :class:`InputError` if what is asked for is out of its range."""
-    if k is not None and (isinstance(k, bool) or k < 1 or k != int(k)):
-        msg = f"`k` is {k!r}, but must be a whole number, at least 1."
+    for name, value, least in (("k", k, 1), ("radius", radius, 0)):
+        if value is not None and not (_is_whole(value) and value >= least):
+            msg = f"`{name}` is {value!r}, but must be a whole number, at least {least}."
+            raise InputError(msg)
+    if not 0 <= config.min_shared <= 1:
+        msg = f"`min_shared` is {config.min_shared}, but must be from 0 to 1."
         raise InputError(msg)
-    if radius is not None and (isinstance(radius, bool) or radius < 0 or radius != int(radius)):
-        msg = f"`radius` is {radius!r}, but must be a whole number of bits, at least 0."
+    if config.chunk_size < 1:
+        msg = f"`chunk_size` is {config.chunk_size}, but must be at least 1."
         raise InputError(msg)
     for name, known in (("ranking", get_args(Ranking)), ("method", get_args(SearchMethod))):
         if getattr(config, name) not in known:
             listed = ", ".join(map(repr, known))
             msg = f"`{name}` is {getattr(config, name)!r}, but must be one of {listed}."
             raise InputError(msg)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def candidates(cells: CellTable, where: str | None) -> NDArray[np.int64] | None:
@@ -170,37 +175,37 @@ def candidates(cells: CellTable, where: str | None) -> NDArray[np.int64] | None:
     return found
 
 
-def _shares(
-    obs: pd.DataFrame,
-    cells: CellTable,
-    exclude: str | None,
+class _AskedFor(NamedTuple):
+    """What is wanted for each query; see :func:`search`."""
+
+    k: int | None
+    radius: int | None
+    exclude: str | None
+    config: SearchConfig
+
+
+def _searched(
+    index: SearchIndex,
+    queries: Queries,
     among: NDArray[np.int64] | None,
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64] | None]]:
-    """Yield queries that may find the same cells, and the positions of these."""
-    if exclude is None:
-        yield np.arange(len(obs)), among
-        return
-    own = _column(obs, exclude)
-    theirs = cells.to_table([exclude])[exclude]
-    if pa.types.is_dictionary(theirs.type):
-        theirs = theirs.cast(theirs.type.value_type)
-    names = theirs.cast(pa.string())
-    every = np.arange(cells.n_rows) if among is None else among
-    for value in own.drop_duplicates():
-        rows = np.flatnonzero((own == value).to_numpy())
-        same = pc.fill_null(pc.equal(names, value), fill_value=False).to_numpy()
-        yield rows, every[~same[every]]
+    *,
+    asked_for: _AskedFor,
+) -> tuple[Found, NDArray[np.int64] | None, int]:
+    """Search share by share.
 
-
-def _column(obs: pd.DataFrame, name: str) -> pd.Series[str]:
-    """Return a column of the query as text; a missing value is a text that occurs nowhere."""
-    if name not in obs:
-        near = difflib.get_close_matches(name, [str(c) for c in obs.columns], n=1, cutoff=0.3)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        msg = f"`exclude` names the column {name!r}, which the query's obs does not have.{hint}"
-        raise KeyNotFoundError(msg)
-    column = obs[name].astype(object)
-    return column.where(column.notna(), "\0").astype(str)
+    Returns
+    -------
+    What was found, the positions of the cells that some query could find (``None`` for all), and
+    the least number of cells that could be found for a query.
+    """
+    parts, n_candidates = [], index.cells.n_rows
+    allowed = among
+    for rows, allowed in shares(queries.obs, index.cells, asked_for.exclude, among=among):
+        parts.append((rows, _look_up(index, _some(queries.asked, rows), allowed, asked_for)))
+        n_candidates = min(n_candidates, index.cells.n_rows if allowed is None else len(allowed))
+    # what one query must not find another may, unless all leave out the same
+    background = allowed if len(parts) == 1 else among
+    return _joined(parts, len(queries.obs)), background, n_candidates
 
 
 def _some(asked: Asked, rows: NDArray[np.int64]) -> Asked:
@@ -208,17 +213,13 @@ def _some(asked: Asked, rows: NDArray[np.int64]) -> Asked:
 
 
 def _look_up(
-    index: SearchIndex,
-    asked: Asked,
-    wanted: tuple[int | None, int | None],
-    how: tuple[NDArray[np.int64] | None, SearchConfig],
+    index: SearchIndex, asked: Asked, among: NDArray[np.int64] | None, asked_for: _AskedFor
 ) -> Found:
     """Find the k nearest, those within a radius, or the k nearest of these."""
-    (k, radius), (among, config) = wanted, how
+    k, radius, _, config = asked_for
     if k is None:
-        return index.within(asked, int(radius or 0), among=among, config=config)
-    found = index.nearest(asked, int(k), among=among, config=config)
-    return found if radius is None else found.only(found.distances <= radius)
+        return index.within(asked, radius or 0, among=among, config=config)
+    return index.nearest(asked, k, among=among, config=config, radius=radius)
 
 
 def _joined(parts: Sequence[tuple[NDArray[np.int64], Found]], n_queries: int) -> Found:
@@ -235,5 +236,5 @@ def _joined(parts: Sequence[tuple[NDArray[np.int64], Found]], n_queries: int) ->
         distances=np.concatenate([found.distances for found in every])[order],
         scores=np.concatenate([found.scores for found in every])[order],
         method=every[0].method,
-        scanned=float(np.mean([found.scanned for found in every])),
+        scanned=float(np.average([f.scanned for f in every], weights=[len(r) for r, _ in parts])),
     )
