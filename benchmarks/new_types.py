@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _dataset(dataset: str, n_cells: int, n_draws: int) -> Iterator[Row]:
-    from benchmarks.product import annotate_task, build
+    from benchmarks.product import annotate_task, build, registered
 
     retrained: NDArray[np.str_] | None = None
     for task in held_out_types(dataset):
@@ -78,10 +78,9 @@ def _dataset(dataset: str, n_cells: int, n_draws: int) -> Iterator[Row]:
         draws = []
         for seed in range(n_draws):
             few = np.sort(np.random.default_rng(seed).permutation(pool)[:n_cells])
-            after, facts = register_and_label(
-                reference, task.train, task.cells[few].copy(), task.test, name
-            )
-            draws.append(_figures(task.truth, name, before, after, retrained) | facts)
+            taught = registered(reference, name, task.cells[few].copy())
+            after = _annotated(task.test, taught)[0]
+            draws.append(_figures(task.truth, name, before, after, retrained))
         yield {
             "dataset": dataset,
             "type": name,
@@ -92,44 +91,6 @@ def _dataset(dataset: str, n_cells: int, n_draws: int) -> Iterator[Row]:
             **{key: fmean(draw[key] for draw in draws) for key in draws[0]},
             "draws": draws,
         }
-
-
-def register_and_label(
-    reference: atlash.Reference,
-    known: ad.AnnData,
-    few: ad.AnnData,
-    query: ad.AnnData,
-    name: str,
-) -> tuple[NDArray[np.str_], dict[str, float]]:
-    """Register a type from a few cells, then label the query; the only part that looks inside."""
-    import scipy.sparse as sp
-
-    from atlash.config import InputConfig
-    from atlash.data.source import open_source
-    from atlash.models.encode import bind_source
-    from atlash.models.exemplars import fit_exemplars
-    from atlash.models.registered import register
-
-    annotator = reference.annotator
-    space, types = annotator.novelty.space, annotator.types
-
-    def normalised(cells: ad.AnnData) -> tuple[sp.csr_array, NDArray[np.bool_]]:
-        bound = bind_source(open_source(cells, None), annotator, InputConfig(scale="counts"))
-        chunks = bound.source.chunks(4096)
-        X = sp.vstack([bound.project(chunk, rows).X for rows, chunk in chunks], format="csr")
-        return X, bound.measured_features
-
-    kinds = np.searchsorted(types, np.asarray(known.obs[LABELS], dtype=str))
-    exemplars = fit_exemplars(normalised(known)[0], kinds, random_state=0)
-    X, measured = normalised(few)
-    found = register(name, X, exemplars, measured=measured, space=space, types=types)
-    X, measured = normalised(query)
-    places = space._factor.product(X, measured, np.zeros(space.axes.shape[1], dtype=np.float32))
-    judged = found.detector.judge(X, places, measured, space)
-    labels = np.where(judged.taken, name, _annotated(query, reference)[0])
-    facts = {"held_out_auroc": found.auroc, "held_out_found": found.found}
-    expected = float(judged.probability[judged.taken].sum()) / max(1, judged.taken.sum())
-    return labels, facts | {"mean_probability": expected}
 
 
 def _with_all_types(task: Task) -> Task:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -163,6 +164,15 @@ def search(
 def add(reference: atlash.Reference, cells: ad.AnnData | Path) -> None:
     """Add cells; those whose id is there take the place of the old ones."""
     reference.add(cells, on_duplicate="replace", n_threads=threads(), progress=False)
+
+
+def registered(reference: atlash.Reference, name: str, cells: ad.AnnData) -> atlash.Reference:
+    """Return a reference that has been taught a type; the given one stays as it is."""
+    taught = replace(reference)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a type can hardly be told is what is measured
+        taught.register_type(name, cells)
+    return taught
 
 
 def load_reference(path: Path, *, verify: bool) -> atlash.Reference:
