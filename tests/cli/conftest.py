@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -57,5 +57,5 @@ def files(tmp_path_factory, atlas_counts, fresh_counts, reference):
     place = tmp_path_factory.mktemp("files")
     atlas_counts.write_h5ad(place / "atlas.h5ad")
     fresh_counts.write_h5ad(place / "query.h5ad")
-    reference.save(place / "small.atlash")
+    replace(reference).save(place / "small.atlash")
     return place

@@ -11,13 +11,17 @@ PUBLIC = [
     "AnnotateConfig",
     "BuildConfig",
     "Reference",
+    "SearchConfig",
     "TrainConfig",
     "__version__",
     "errors",
     "pl",
     "tl",
 ]
-VERBS = {"tl": ["annotate"], "pl": ["confusion"]}
+VERBS = {
+    "tl": ["Hits", "annotate", "count_within", "neighbors", "search"],
+    "pl": ["confusion"],
+}
 
 
 def test_the_package_offers_its_public_names_alone():

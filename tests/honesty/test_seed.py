@@ -57,7 +57,7 @@ def test_a_subset_of_cells_makes_another_reference(atlas_counts, reference, tiny
 
 
 def test_loading_changes_nothing(reference, fresh_counts, tmp_path):
-    reference.save(tmp_path / "r.atlash")
+    dataclasses.replace(reference).save(tmp_path / "r.atlash")
     loaded = Reference.load(tmp_path / "r.atlash")
     assert loaded.fingerprint == reference.fingerprint
     config = AnnotateConfig(progress=False)

@@ -49,7 +49,7 @@ def places_of(X, space, measured=ALL):
 
 
 def judge(found, space, X, measured=ALL):
-    return found.detector.judge(X, places_of(X, space, measured), measured, space)
+    return found.detector.judge(X, places_of(X, space, measured), measured=measured, space=space)
 
 
 @pytest.mark.parametrize("n", [5, 20, 200])
@@ -96,9 +96,9 @@ def test_a_judgement_is_what_is_said_of_it(registered, space, whole):
 def test_a_cell_is_judged_on_its_own(registered, space):
     X, _ = draw(8, n=40)
     places = places_of(X, space)
-    together = registered.detector.judge(X, places, ALL, space)
+    together = registered.detector.judge(X, places, measured=ALL, space=space)
     for row in range(40):
-        alone = registered.detector.judge(X[[row]], places[[row]], ALL, space)
+        alone = registered.detector.judge(X[[row]], places[[row]], measured=ALL, space=space)
         for name in ("taken", "in_set", "probability", "novelty"):
             assert getattr(alone, name)[0] == getattr(together, name)[row]
 

@@ -58,7 +58,8 @@ def test_every_key_has_its_type(annotated, reference):
     assert [str(obs[key].dtype) for key in CATEGORIES] == ["category"] * len(CATEGORIES)
     assert [str(obs[key].dtype) for key in NUMBERS] == ["float32"] * len(NUMBERS)
     codes, sets = annotated.obsm[KEYS.codes], annotated.obsm[KEYS.sets]
-    assert (codes.dtype, codes.shape) == (np.uint8, (360, reference.annotator.n_bits // 8))
+    n_bits = reference.annotator.n_bits + reference.annotator.n_detail_bits
+    assert (codes.dtype, codes.shape) == (np.uint8, (360, n_bits // 8))
     assert (sets.dtype, sets.shape) == (np.bool_, (360, 3))
     assert list(annotated.uns[KEYS.provenance]["types"]) == reference.types
     written = set(obs) | set(annotated.obsm) | set(annotated.uns)
@@ -105,7 +106,8 @@ def test_codes_do_not_depend_on_how_they_are_compared(query, reference, annotate
 
 def test_hamming_names_the_type_whose_anchor_differs_in_fewest_bits(query, reference):
     annotate(query, reference, config=options(method="hamming"))
-    distance = hamming(query.obsm[KEYS.codes], pack(reference.annotator.anchors > 0))
+    of_type = query.obsm[KEYS.codes][:, : reference.annotator.n_bits // 8]
+    distance = hamming(of_type, pack(reference.annotator.anchors > 0))
     order = np.sort(distance.astype(int), axis=1)
     types = np.array(reference.types)
     assert (types[distance.argmin(axis=1)] == query.obs[KEYS.nearest].astype(str)).all()
@@ -358,7 +360,8 @@ def test_a_cluster_takes_its_most_probable_type(query, reference, annotated):
 def test_cells_of_one_code_vote_together(query, reference):
     annotate(query, reference, force=True, config=options(vote="code"))
     label = pd.Series(query.obs[KEYS.label].astype(str).to_numpy())
-    code = [row.tobytes() for row in query.obsm[KEYS.codes]]
+    of_type = query.obsm[KEYS.codes][:, : reference.annotator.n_bits // 8]
+    code = [row.tobytes() for row in of_type]
     assert label.groupby(code).nunique().max() == 1
     assert len(set(code)) < 360
 

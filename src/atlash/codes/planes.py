@@ -24,6 +24,11 @@ CACHE_LINE = 64
 SLICE = 65536
 
 
+def most_detail_bits(n_anchor_bits: int) -> int:
+    """Return how many bits fit beside an anchor part, which takes whole words for itself."""
+    return MAX_BITS - 64 * -(-n_anchor_bits // 64)
+
+
 def empty_planes(n_codes: int, n_bytes: int) -> Planes:
     """Reserve planes for codes of ``n_bytes`` bytes, to be filled by :func:`fill_planes`.
 

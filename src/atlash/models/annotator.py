@@ -243,7 +243,7 @@ class Annotator:
         places = space.places(cells.X, measured)
         empty = cells.library == 0
         for kind, detector in enumerate(self.detectors, start=len(self.learned_anchors)):
-            judged = detector.judge(cells.X, places, measured, space)
+            judged = detector.judge(cells.X, places, measured=measured, space=space)
             prediction = prediction.taken_over(kind, judged, empty)
         return prediction
 

@@ -73,6 +73,7 @@ class Detector:
         self,
         X: sp.csr_array,
         places: NDArray[np.float32],
+        *,
         measured: NDArray[np.bool_],
         space: PCSpace,
     ) -> Judgement:

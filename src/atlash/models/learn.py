@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atlash.codes.anchors import AnchorReport, choose_n_bits, make_anchors
-from atlash.codes.planes import MAX_BITS
+from atlash.codes.planes import most_detail_bits
 from atlash.data.normalize import Recipe
 from atlash.data.split import group_folds
 from atlash.models.annotator import Annotator
@@ -166,7 +166,9 @@ def learn(
         types=types,
         calibration=fit_calibration(held_out),
         novelty=fit_novelty(known, shallow, cells.groups, random_state=seed),
-        detail=_detail(cells, whole.frozen, min(config.n_detail_bits, MAX_BITS - n_bits), seed),
+        detail=_detail(
+            cells, whole.frozen, min(config.n_detail_bits, most_detail_bits(n_bits)), seed
+        ),
         exemplars=fit_exemplars(known.X, known.labels, random_state=seed),
     )
     interrupted = trainer.stop.is_set()

@@ -377,7 +377,7 @@ class Reference:
         """
         self._check_newest()
         options = InputConfig(layer=layer, gene_column=gene_column)
-        taught = teach(self.annotator, name, cells, options)
+        taught = teach(self.annotator, name, cells, options=options)
         self._change(partial(registration, taught=taught, before=self.meta))
         object.__setattr__(self, "annotator", taught.annotator)
         self.__dict__.pop("index", None)

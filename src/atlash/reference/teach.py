@@ -42,7 +42,7 @@ class Taught:
     registration: Registration
 
 
-def teach(annotator: Annotator, name: str, cells: Cells, options: InputConfig) -> Taught:
+def teach(annotator: Annotator, name: str, cells: Cells, *, options: InputConfig) -> Taught:
     """Return an annotator that knows a further type, from a few of its cells.
 
     Raises

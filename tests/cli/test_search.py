@@ -1,0 +1,176 @@
+"""``atlash search``: the hits of Python, on the screen and in files, or an error and no file."""
+
+import json
+from dataclasses import replace
+
+import anndata as ad
+import pandas as pd
+import pyarrow.parquet
+import pytest
+
+from atlash.cli.search_tables import hits_summary, print_hits
+from atlash.config import SearchConfig
+from atlash.reference import Reference
+from atlash.tl.search import search
+
+QUIET = SearchConfig(progress=False)
+
+
+@pytest.fixture(scope="module")
+def place(files, tmp_path_factory, fresh_counts):
+    """A folder with a few cells to look for; not to be changed."""
+    folder = tmp_path_factory.mktemp("searching")
+    fresh_counts[:20].copy().write_h5ad(folder / "query.h5ad")
+    (folder / "notes.txt").write_text("no cells")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def loaded(files):
+    return Reference.load(files / "small.atlash")
+
+
+@pytest.fixture
+def look(atlash, files, place):
+    """Search the small reference for these cells."""
+
+    def run(*arguments, query="query.h5ad", **how):
+        return atlash("search", place / query, "-r", files / "small.atlash", *arguments, **how)
+
+    return run
+
+
+def without_time(summary):
+    return summary | {"search": summary["search"] | {"seconds": None}}
+
+
+def test_files_hold_the_hits_of_python(look, fresh_counts, loaded, tmp_path):
+    output = tmp_path / "hits.csv"
+    output.write_text("old")
+    found = look(
+        "-k", "7", "--where", "batch = 'b1'", "--columns", "cell_id, label,code,batch",
+        "-o", output, "--json", "-q",
+    )  # fmt: skip
+    assert (found.code, found.err) == (0, "")
+    hits = search(fresh_counts[:20], loaded, 7, where="batch = 'b1'", config=QUIET)
+    expected = hits.to_pandas(["cell_id", "label", "code", "batch"])
+    assert set(expected["batch"]) == {"b1"}
+    expected["code"] = [code.hex() for code in expected["code"]]
+    rows = pd.read_csv(output)
+    assert rows.columns.tolist() == expected.columns.tolist()
+    for name in expected:
+        wanted = expected[name].tolist()
+        given = rows[name].tolist()
+        assert given == (pytest.approx(wanted, rel=1e-6) if name == "score" else wanted)
+    assert without_time(found.json) == without_time(hits_summary(hits, output))
+    assert [path.name for path in tmp_path.iterdir()] == [output.name]
+
+
+def test_tables_for_people(look, fresh_counts, loaded, tmp_path):
+    output = tmp_path / "[b]hits[z].csv"
+    found = look("--radius", "60", "--exclude", "batch", "-o", output)
+    assert found.code == 0
+    assert "Encoding" in found.err or not found.err
+    hits = search(fresh_counts[:20], loaded, radius=60, exclude="batch", config=QUIET)
+    best = hits_summary(hits, None)["labels"][0]
+    told = [line.split() for line in found.out.splitlines()]
+    row = [*best["label"].split(), str(best["cells"]), f"{best['share']:.1%}"]
+    assert row in [line[: len(row)] for line in told]
+    assert f"{len(hits.rows):,} hits of 20 cells" in found.out
+    assert (
+        f"Searched {hits.info['n_candidates']} cells (flat, exact, ranked by asymmetric"
+        in found.out
+    )
+    assert f"Written: {output}" in found.out
+    assert len(pd.read_csv(output)) == len(hits.rows)
+
+
+def test_options_reach_the_search(look, fresh_counts, loaded, tmp_path):
+    found = look(
+        "-k", "3", "--ranking", "anchor-first", "--method", "anchor-walk", "--scale", "counts",
+        "--threads", "1", "--json", "-q", "-o", tmp_path / "h.parquet",
+    )  # fmt: skip
+    config = replace(QUIET, ranking="anchor-first", method="anchor-walk", scale="counts")
+    hits = search(fresh_counts[:20], loaded, 3, config=config)
+    assert found.json["search"]["method"] == "anchor-walk"
+    assert found.json["search"]["exact"] is False
+    rows = pyarrow.parquet.read_table(tmp_path / "h.parquet")
+    assert rows.to_pylist() == hits.to_arrow().to_pylist()
+
+
+def test_no_hits_are_no_error(look, tmp_path):
+    found = look(
+        "-k", "500", "--radius", "0", "--json", "-q", "-o", tmp_path / "h.json", "--columns", "",
+    )  # fmt: skip
+    assert found.code == 0
+    assert found.told == "Note: 500 cells are asked for, but only 360 may be found."
+    assert (found.json["hits"], found.json["queries_without_hits"]) == (0, 20)
+    assert (found.json["labels"], found.json["agreement"]) == ([], None)
+    assert json.loads((tmp_path / "h.json").read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--where", "batch = 'b1'; DROP TABLE t"], "';'"),
+        (["--columns", "cell_id,lable"], "Did you mean 'label'"),
+    ],
+)
+def test_what_is_at_fault_is_1_and_leaves_no_file(look, tmp_path, arguments, told):
+    found = look(*arguments, "-q", "-o", tmp_path / "hits.csv")
+    assert (found.code, found.out) == (1, "")
+    assert found.told.startswith("Error: ")
+    assert told in found.told
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_query_of_an_unknown_type(look, tmp_path):
+    found = look("-o", tmp_path / "hits.csv", query="notes.txt")
+    assert (found.code, found.out) == (1, "")
+    assert "notes.txt" in found.told
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_output_that_cannot_be_is_told_before_the_work(look, files):
+    before = sorted(files.rglob("*"))
+    found = look("-o", files / "small.atlash" / "hits.csv")
+    assert (found.code, found.out) == (1, "")
+    assert "lies within a saved reference" in found.told
+    assert sorted(files.rglob("*")) == before
+
+
+def test_a_full_disk_leaves_no_file(look, tmp_path):
+    found = look("-q", "-o", tmp_path / "hits.json", limit=4096)
+    assert found.code == 1
+    assert "cannot be written" in found.told
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments", [["q.h5ad"], ["q.h5ad", "-r", "r", "--ranking", "best"], ["-r", "r", "q", "p"]]
+)
+def test_a_wrong_command_line_is_2(atlash, arguments):
+    found = atlash("search", *arguments)
+    assert found.code == 2
+    assert "Usage" in found.err
+
+
+def test_labels_of_all_kinds_are_shown(reference, fresh_counts, capsys):
+    own = replace(reference)
+    cells = fresh_counts[:12].copy()
+    cells.obs_names = [f"new{row}" for row in range(12)]
+    cells.obs["cell_type"] = pd.Categorical(["[/b] odd", None, "T cell", "[red]x"] * 3)
+    with pytest.warns(UserWarning, match="not learned"):
+        own.add(cells, "cell_type", progress=False)
+    own.remove("cell_id LIKE 'cell%'")
+    with pytest.warns(UserWarning, match="only 12"):
+        hits = search(ad.AnnData(cells.X, var=cells.var), own, config=QUIET)
+    summary = hits_summary(hits, None)
+    assert {row["label"]: row["cells"] for row in summary["labels"]} == {
+        "[/b] odd": 3, None: 3, "T cell": 3, "[red]x": 3,
+    }  # fmt: skip
+    json.dumps(summary, allow_nan=False)
+    print_hits(summary)
+    told = capsys.readouterr().out
+    for text in ("[/b] odd", "[red]x", "T cell", "(no label)"):
+        assert text in told
