@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atlash.config import SearchConfig
+from atlash.config import AnnotateConfig, SearchConfig
 from atlash.errors import ConflictError, InputError, KeyNotFoundError, OutputError
 from atlash.reference import Reference
 from atlash.reference.growth import Change, commit
 from atlash.reference.update import MAX_TRIES, State, changed, removal
+from atlash.tl import annotate
 from atlash.tl.search import search
 
 ADDER = Path(__file__).with_name("adder.py")
@@ -132,6 +133,22 @@ def test_cells_do_not_come_to_another_encoder(path, add, other):
     with pytest.raises(ConflictError, match="another encoder"):
         own.remove("label = 'T cell'")
     assert listing(path) == before
+
+
+def test_who_is_behind_learns_the_types_that_others_registered(path, add, fresh_counts, tmp_path):
+    first, second = Reference.load(path), Reference.load(path)
+    odd = fresh_counts[:20].copy()
+    odd.X = odd.X[:, ::-1].copy()  # as no known cell is
+    first.register_type("odd cell", odd)
+    add(second, [0])
+    assert second.types == first.types == [*Reference.load(path, version=1).types, "odd cell"]
+    assert second.version == 3
+    config = AnnotateConfig(progress=False)
+    one, other = (annotate(odd, own, config=config, copy=True) for own in (first, second))
+    assert (one.obs["atlash_label"] == "odd cell").any()
+    assert one.obs.equals(other.obs)
+    second.save(tmp_path / "again.atlash")
+    assert Reference.load(tmp_path / "again.atlash").types == first.types
 
 
 def test_older_versions_are_read_and_not_changed(path, add, fresh_counts):

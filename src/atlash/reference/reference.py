@@ -437,8 +437,14 @@ class Reference:
             raise InputError(msg)
 
     def _change(self, plan: Callable[[CellTable, dict[str, Any]], Change]) -> None:
+        known = self.meta.get("registered")
         state = State(self.cells, self.meta, self.version)
         self._become(changed(state, plan, fingerprint=self.fingerprint))
+        path = path_of(self.cells)
+        if path is not None and self.meta.get("registered") != known:
+            # the newest version, which the change came on top of, knows more types
+            newest = type(self).load(path, verify=False, version=self.version)
+            object.__setattr__(self, "annotator", newest.annotator)
 
     def _become(self, state: State) -> None:
         meta = {key: state.meta[key] for key in state.meta if key not in _KEPT_APART}
