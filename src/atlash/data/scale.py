@@ -107,11 +107,12 @@ def detect_scale(
     rows = np.sort(rng.choice(source.n_cells, n_rows, replace=False, shuffle=False))
     sample = source.rows(rows.astype(np.int64))
     check_finite(sample, rows, source)
-    values = sample.data[sample.data != 0].astype(np.float64)
+    values = sample.data[sample.data != 0]
     if values.size == 0:
         name = "counts" if declared == "auto" else declared
         return Scale(name, None, integer=True, evidence=f"all values of {n_rows:,} cells are 0")
     whole = bool((values == np.rint(values)).all())
+    values = values.astype(np.float64)
     if values.min() < 0:
         if whole:
             report_first(sample, rows, source, bad=sample.data < 0)

@@ -11,6 +11,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from atlash.nn._rows import add_rows
+
 Floats = NDArray[np.float32]
 
 
@@ -18,20 +20,24 @@ Floats = NDArray[np.float32]
 def project_from_centres(  # noqa: PLR0917
     components: Floats,
     agreement: Floats,
-    projection: Floats,
+    projection: NDArray[np.uint32],
     centres: Floats,
     sharpness: float,
     out: Floats,
 ) -> None:
-    """Write each cell's projection, less the mean of the types' by softmax of agreement."""
+    """Write each cell's projection, less the mean of the types' by softmax of agreement.
+
+    ``projection`` is paired and ``centres`` are padded; see `atlash.nn.tiles`.
+    """
+    n_components = projection.shape[0]
+    index = np.arange(n_components, dtype=np.int32)
+    place = np.empty(n_components, dtype=np.float32)
+    total = np.empty(centres.shape[1], dtype=np.float32)
     share = np.empty(centres.shape[0], dtype=np.float32)
     for row in range(out.shape[0]):
-        total = out[row]
+        place[:] = components[row, :n_components]
         total[:] = 0
-        for i in range(projection.shape[0]):
-            value, axis = components[row, i], projection[i]
-            for j in range(total.shape[0]):
-                total[j] += value * axis[j]
+        add_rows(place, index, 0, n_components, projection, total)
         greatest = agreement[row].max()
         mass = 0.0
         for kind in range(centres.shape[0]):
@@ -42,3 +48,4 @@ def project_from_centres(  # noqa: PLR0917
             weight, centre = np.float32(share[kind] / mass), centres[kind]
             for j in range(total.shape[0]):
                 total[j] -= weight * centre[j]
+        out[row] = total[: out.shape[1]]

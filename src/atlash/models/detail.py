@@ -11,12 +11,14 @@ that carry most of the rest.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.sparse as sp
 
 from atlash.nn.factor import Factor
+from atlash.nn.tiles import padded, paired
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,10 +86,14 @@ class Detail:
 
         out = np.empty((len(components), self.n_bits), dtype=np.float32)
         if len(out):
-            project_from_centres(
-                components, agreement, self.projection, self.centres, float(self.sharpness[0]), out
-            )
+            projection, centres = self._compiled
+            sharpness = float(self.sharpness[0])
+            project_from_centres(components, agreement, projection, centres, sharpness, out)
         return out
+
+    @cached_property
+    def _compiled(self) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
+        return paired(self.projection), padded(self.centres)
 
 
 def components(
