@@ -39,7 +39,7 @@ class InputConfig:
     gene_column: str | None = None
     scale: ScaleName = "auto"
     min_shared: float = 0.5
-    chunk_size: int = 4096
+    chunk_size: int = 2048
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class BuildConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
     scale: ScaleName = "auto"
     max_unlabelled: float = 0.5
-    chunk_size: int = 4096
+    chunk_size: int = 2048
     n_threads: int | None = None
     progress: bool = True
 
@@ -215,7 +215,7 @@ class AnnotateConfig:
     match_query: bool = False
     scale: ScaleName = "auto"
     min_shared: float = 0.5
-    chunk_size: int = 4096
+    chunk_size: int = 2048
     n_threads: int | None = None
     progress: bool = True
 
@@ -259,6 +259,6 @@ class SearchConfig:
     gene_column: str | None = None
     scale: ScaleName = "auto"
     min_shared: float = 0.5
-    chunk_size: int = 4096
+    chunk_size: int = 2048
     n_threads: int | None = None
     progress: bool = True
