@@ -27,7 +27,7 @@ docs: ## Build the pages; open docs/_build/index.html
 	$(VENV)/sphinx-build --fail-on-warning --quiet docs docs/_build
 
 bench: ## Run a benchmark, for example: make bench NAME=annotation
-	@$(SETUP) demo
+	@$(SETUP) bench
 	$(VENV)/python -m benchmarks $(NAME)
 
 dev: ## Install everything that a contributor needs, and the commit hooks

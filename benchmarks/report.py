@@ -13,6 +13,7 @@ import re
 from statistics import median
 from typing import Any
 
+from benchmarks import report_search
 from benchmarks.annotation import table
 from benchmarks.places import CHECKOUT, RESULTS
 from benchmarks.unknown_types import OURS
@@ -224,4 +225,6 @@ SECTIONS = {
     "memory": _memory,
     "startup": _startup,
     "ablations": _ablations,
+    "development": _ablations,
+    **report_search.SECTIONS,
 }
