@@ -25,7 +25,7 @@ from atlash.reference.state import (
 )
 from atlash.reference.teach import registration, teach
 from atlash.reference.update import State, addition, changed, check_choice, path_of, removal
-from atlash.reference.versions import versions
+from atlash.reference.versions import newest_version, versions
 
 if TYPE_CHECKING:
     import os
@@ -160,7 +160,7 @@ class Reference:
             overwrite=overwrite,
         )
         # what was read from here before may be gone
-        self._become(State(saved, self.meta, versions(path)[-1].number))
+        self._become(State(saved, self.meta, newest_version(path)))
 
     @classmethod
     def load(
@@ -191,7 +191,7 @@ class Reference:
         annotator = restore_annotator(
             stored.arrays, stored.genes, stored.anchors, target_sum=target
         )
-        outdated = version is not None and versions(path)[-1].number != version
+        outdated = version is not None and newest_version(path) != version
         reference = cls(annotator, stored.cells, meta, stored.version, outdated)
         if reference.fingerprint != written:
             msg = (

@@ -69,6 +69,17 @@ def versions(path: str | os.PathLike[str]) -> list[Version]:
             return [_described(manifest) for manifest in found]
 
 
+def newest_version(path: str | os.PathLike[str]) -> int:
+    """Return the number of the newest version of a saved reference.
+
+    Raises
+    ------
+    ReferenceFileError
+        If there is no reference, or its manifest is damaged.
+    """
+    return read_manifest(Path(path)).commit.number
+
+
 def read_manifest(folder: Path, number: int | None = None) -> Manifest:
     """Return the manifest of a version, the newest if ``number`` is ``None``.
 
