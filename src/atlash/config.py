@@ -53,8 +53,8 @@ class TrainConfig:
         chooses by the number of types (64 up to 128 types).
     n_detail_bits
         Length of the detail part, which tells cells of one type apart, a multiple of 8; 0 for
-        none. Both parts together have at most 256 bits; where the anchor part was chosen so long,
-        the detail part gives way.
+        none. Both parts together have at most 256 bits, of which the anchor part takes multiples
+        of 64; where it leaves less room, the detail part gives way.
     n_features
         Genes the encoder reads.
     marker_share

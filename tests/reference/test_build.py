@@ -18,6 +18,18 @@ def test_multiples_of_eight_bits_are_possible(n_bits):
     check_build_config(BuildConfig(TrainConfig(n_bits=n_bits)))
 
 
+@pytest.mark.parametrize("n_bits", [-8, 4, 65])
+def test_other_lengths_of_the_detail_part_are_an_error(n_bits):
+    with pytest.raises(InputError, match=rf"`n_detail_bits` is {n_bits}: .* multiple of 8"):
+        check_build_config(BuildConfig(TrainConfig(n_detail_bits=n_bits)))
+
+
+@pytest.mark.parametrize(("name", "n_bits"), [("n_bits", 264), ("n_detail_bits", 200)])
+def test_codes_have_room_for_so_many_bits(name, n_bits):
+    with pytest.raises(InputError, match=rf"`{name}` is {n_bits}, .* at most"):
+        check_build_config(BuildConfig(TrainConfig(**{name: n_bits})))
+
+
 @pytest.mark.parametrize("n_bits", [-8, 0, 1, 7, 12, 63, 65])
 def test_other_code_lengths_are_an_error(n_bits):
     with pytest.raises(InputError, match=rf"Codes of {n_bits} bits .* multiple of 8, such as 64"):
@@ -147,7 +159,8 @@ def test_the_cells_are_encoded_in_order_with_all_their_columns(built, atlas):
     assert list(table["cell_id"]) == list(atlas.obs_names)
     assert list(table["label"]) == list(atlas.obs["cell_type"])
     assert list(table["batch"]) == list(atlas.obs["batch"])
-    assert len(table["code"].iloc[0]) == built.annotator.n_bits // 8
+    n_bits = built.annotator.n_bits + built.annotator.n_detail_bits
+    assert len(table["code"].iloc[0]) == n_bits // 8
 
 
 def test_cells_without_a_label_are_no_part_of_the_reference(atlas, tiny):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 import pandas as pd
 
-from atlash.codes.planes import MAX_BITS, most_detail_bits
+from atlash.codes.planes import MAX_BITS
 from atlash.config import BuildConfig, InputConfig, Quantisation
 from atlash.data.source import open_sources
 from atlash.errors import InputError
@@ -118,14 +118,13 @@ def check_build_config(config: BuildConfig) -> None:
     if train.n_detail_bits < 0 or train.n_detail_bits % 8:
         msg = f"`n_detail_bits` is {train.n_detail_bits}: give a multiple of 8, such as 64, or 0."
         raise InputError(msg)
-    room = most_detail_bits(train.n_bits or 0)
-    if train.n_detail_bits > room or room < 0:
-        msg = (
-            f"Codes of {train.n_bits or 64} + {train.n_detail_bits} bits are too long: the anchor "
-            f"part takes whole words of 64 bits, and both at most {MAX_BITS}. Lower `n_bits` or "
-            "`n_detail_bits`."
-        )
-        raise InputError(msg)
+    for name, n_bits, most in (
+        ("n_bits", train.n_bits or 0, MAX_BITS),
+        ("n_detail_bits", train.n_detail_bits, MAX_BITS - 64),
+    ):
+        if n_bits > most:
+            msg = f"`{name}` is {n_bits}, but must be at most {most}: codes have {MAX_BITS} bits."
+            raise InputError(msg)
     if train.quantisation not in get_args(Quantisation):
         forms = ", ".join(map(repr, get_args(Quantisation)))
         msg = f"`quantisation` is {train.quantisation!r}, but must be one of {forms}."

@@ -108,10 +108,8 @@ def restore_annotator(
             types=[str(label) for label in anchors["label"]],
             calibration=_part(Calibration, "calibration", arrays),
             novelty=Novelty(_part(PCSpace, "space", arrays), _part(Scorer, "scorer", arrays)),
-            detail=_part(Detail, "detail", arrays) if "detail.centres" in arrays else None,
-            exemplars=(
-                _part(Exemplars, EXEMPLARS, arrays) if f"{EXEMPLARS}.data" in arrays else None
-            ),
+            detail=_part_if_there(Detail, "detail", arrays),
+            exemplars=_part_if_there(Exemplars, EXEMPLARS, arrays),
             detectors=tuple(
                 _part(Detector, f"{DETECTOR}{number}", arrays)
                 for number in range(sum(name.endswith(".curve") for name in arrays))
@@ -127,3 +125,10 @@ def restore_annotator(
 
 def _part(kind: type[Part], name: str, arrays: Mapping[str, NDArray[Any]]) -> Part:
     return kind(**{field.name: arrays[f"{name}.{field.name}"] for field in fields(kind)})
+
+
+def _part_if_there(kind: type[Part], name: str, arrays: Mapping[str, NDArray[Any]]) -> Part | None:
+    """Return a part that older references lack; of one that is there nothing may be missing."""
+    if not any(other.startswith(f"{name}.") for other in arrays):
+        return None
+    return _part(kind, name, arrays)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from atlash.reference.cells import CellTable
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Hits:
     """Cells of a reference that are near to query cells; from :func:`atlash.tl.search`.
 
@@ -56,9 +56,14 @@ class Hits:
     distances: NDArray[np.int32]
     scores: NDArray[np.float32]
     labels: NDArray[np.object_]
-    cells: CellTable = field(repr=False)
-    background: NDArray[np.int64] | None = field(repr=False)
+    cells: CellTable
+    background: NDArray[np.int64] | None
     info: dict[str, Any]
+
+    def __repr__(self) -> str:
+        """Return one line: queries, hits, how they were found."""
+        how = f"{self.info['method']}, ranked by {self.info['ranking']}"
+        return f"Hits({len(self):,} queries, {len(self.rows):,} hits; {how})"
 
     def __len__(self) -> int:
         """Return the number of query cells."""
