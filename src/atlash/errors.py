@@ -17,6 +17,20 @@ Each message says what was found, what was needed, an example of each, and the r
     └── TrainingError            learning went wrong (for example a loss that is not finite)
 """
 
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def did_you_mean(name: str, known: Iterable[object], *, most: int = 1) -> str:
+    """Return the question after the nearest names, with a space before it; empty without any."""
+    near = difflib.get_close_matches(name, [str(other) for other in known], n=most, cutoff=0.3)
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+
 
 class AtlashError(Exception):
     """Base of every error that atlash raises on purpose."""

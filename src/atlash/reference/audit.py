@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from atlash.errors import InputError, KeyNotFoundError
+from atlash.errors import InputError, KeyNotFoundError, did_you_mean
 from atlash.reference.audit_bits import audit_bits
 from atlash.reference.audit_duplicates import code_duplicates, name_duplicates
 from atlash.reference.audit_scan import CHUNK, Scan
@@ -185,8 +184,7 @@ def _stored(batch_key: str, named: dict[str, str]) -> str:
     for stored, user in named.items():
         if batch_key in (user, stored):
             return stored
-    near = difflib.get_close_matches(str(batch_key), named.values(), n=3, cutoff=0.3)
-    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    hint = did_you_mean(str(batch_key), named.values(), most=3)
     listed = ", ".join(map(repr, named.values())) or "no columns"
     msg = f"The cells have no column {batch_key!r}; obs had {listed}.{hint}"
     raise KeyNotFoundError(msg)

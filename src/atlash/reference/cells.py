@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from atlash.errors import AtlashError, KeyNotFoundError, ReferenceFileError
+from atlash.errors import AtlashError, KeyNotFoundError, ReferenceFileError, did_you_mean
 from atlash.reference.dictionaries import stored_schema, to_stored, to_user, user_schema
 from atlash.reference.rows import RowMap, checked_positions
 from atlash.reference.scans import (
@@ -227,8 +226,7 @@ class CellTable:
             return None
         for name in columns:
             if name not in self.schema.names:
-                near = difflib.get_close_matches(name, self.schema.names, n=1, cutoff=0.5)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
+                hint = did_you_mean(name, self.schema.names)
                 msg = f"The cells have no column {name!r}.{hint} They have {self.schema.names}."
                 raise KeyNotFoundError(msg)
         return list(columns)

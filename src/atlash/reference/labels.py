@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from atlash.errors import KeyNotFoundError, LabelsError
+from atlash.errors import KeyNotFoundError, LabelsError, did_you_mean
 from atlash.keys import UNASSIGNED
 
 if TYPE_CHECKING:
@@ -99,8 +98,7 @@ def _column(source: CellSource, key: str) -> pd.Series[str]:
     if key in source.obs:
         return source.obs[key]
     columns = [str(c) for c in source.obs.columns]
-    near = difflib.get_close_matches(key, columns, n=1, cutoff=0.3)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(key, columns)
     listed = ", ".join(repr(c) for c in columns) or "no columns"
     msg = f"{source.name}: there is no column {key!r} in obs, which has {listed}.{hint}"
     raise KeyNotFoundError(msg)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import time
 from dataclasses import asdict, dataclass, field
@@ -14,7 +13,7 @@ import pandas as pd
 
 from atlash.config import AnnotateConfig, InputConfig
 from atlash.data.source import open_source
-from atlash.errors import InputError, KeyNotFoundError
+from atlash.errors import InputError, KeyNotFoundError, did_you_mean
 from atlash.keys import ASSIGNED, DEFAULT_PREFIX, REASONS, UNASSIGNED, AnnotationKeys
 from atlash.models.annotator import Prediction
 from atlash.models.decide import Limits, reasons
@@ -206,8 +205,7 @@ def check_config(config: AnnotateConfig) -> None:
 def _group_column(obs: pd.DataFrame, column: str) -> pd.Series[Any]:
     if column in obs:
         return obs[column]
-    near = difflib.get_close_matches(column, [str(c) for c in obs.columns], n=1, cutoff=0.3)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(column, obs.columns)
     msg = (
         f"`vote` names the column {column!r}, which obs does not have.{hint} Use 'code' to vote "
         "among cells of one code."

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from atlash.errors import KeyNotFoundError
+from atlash.errors import KeyNotFoundError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,8 +47,7 @@ def shares(
         yield np.arange(len(obs)), among
         return
     if exclude not in obs:
-        near = difflib.get_close_matches(exclude, [str(c) for c in obs.columns], n=1, cutoff=0.3)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(exclude, obs.columns)
         msg = f"`exclude` names the column {exclude!r}, which the query's obs does not have.{hint}"
         raise KeyNotFoundError(msg)
     numbers: dict[str, int] = {}
