@@ -6,6 +6,7 @@ from atlash.models.exemplars import (
     MAX_EXEMPLARS,
     MAX_OF_NEW,
     MIN_OF_TYPE,
+    NO_BATCH,
     STEPS,
     describe,
     fit_exemplars,
@@ -56,6 +57,23 @@ def test_new_cells_join_the_others_and_many_are_drawn():
     np.testing.assert_allclose(together[90:], new.toarray()[:20], atol=0.5 / STEPS + 1e-6)
     assert (joined.labels[90:] == 3).all()
     assert len(first.joined(new, 3, np.random.default_rng(0)).labels) == 90 + MAX_OF_NEW
+
+
+def test_each_cell_keeps_its_batch_and_new_ones_have_none():
+    X, labels = draw(4000), np.arange(4000) % 3
+    batches = np.random.default_rng(1).integers(5, size=4000)
+    rows = X.copy()
+    rows.data[:] = np.repeat(batches / 5, np.diff(X.indptr))  # each cell tells its batch
+    found = fit_exemplars(rows, labels, batches, random_state=0)
+    assert found.batches.dtype == np.int32
+    told = found.expression(N_FEATURES).max(axis=1).toarray() * 5
+    np.testing.assert_array_equal(found.batches, np.rint(told))
+    joined = found.joined(draw(20), 3, np.random.default_rng(0))
+    np.testing.assert_array_equal(joined.batches[-20:], np.full(20, NO_BATCH))
+    np.testing.assert_array_equal(joined.batches[:-20], found.batches)
+    np.testing.assert_array_equal(
+        fit_exemplars(X, labels, random_state=0).batches, np.full(len(found.labels), NO_BATCH)
+    )
 
 
 def test_features_that_are_not_measured_are_typical():

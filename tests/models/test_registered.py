@@ -3,9 +3,14 @@ import pytest
 import scipy.sparse as sp
 
 from atlash.errors import InputError
-from atlash.models.exemplars import fit_exemplars
+from atlash.models.exemplars import NO_BATCH, fit_exemplars
 from atlash.models.pc_space import UPPER, fit_pc_space
-from atlash.models.registered import LookalikeTypeWarning, register
+from atlash.models.registered import (
+    N_FOLDS,
+    LookalikeTypeWarning,
+    _known_folds,
+    register,
+)
 
 N_FEATURES, N_TYPES = 80, 5
 TYPES = [f"type {kind}" for kind in range(N_TYPES)]
@@ -63,6 +68,37 @@ def test_a_few_cells_are_enough_to_find_a_type_and_to_leave_the_others(space, kn
     assert found.n_cells == n
     assert abs(found.found - new.taken.mean()) < 0.2
     assert found.given_up <= 0.015
+
+
+def test_batches_are_held_out_whole_where_a_type_has_several():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(4, size=900).astype(np.int32)
+    batches = rng.integers(7, size=900).astype(np.int32)
+    batches[labels == 1] = 3
+    batches[(labels == 2) & (batches > 0)] = 1
+    batches[labels == 3] = NO_BATCH
+    folds = _known_folds(labels, batches, np.random.default_rng(1))
+    several = labels == 0
+    for batch in range(7):
+        assert len(np.unique(folds[several & (batches == batch)])) == 1
+    assert len(np.unique(folds[several])) == N_FOLDS
+    for kind in (1, 2, 3):  # of type 2, 6 cells in 7 are of one batch
+        sizes = np.bincount(folds[labels == kind], minlength=N_FOLDS)
+        assert sizes.max() - sizes.min() <= 1
+
+
+def test_a_batch_that_leans_to_the_new_type_is_one_that_was_not_seen():
+    X, labels = draw(1)
+    batches = np.random.default_rng(1).integers(5, size=len(labels))
+    away = draw(50, N_TYPES)[0].mean(axis=0) - draw(51)[0].mean(axis=0)
+    leaning = 0.7 * ((batches == 4) & (labels == 1))
+    X = sp.csr_array(np.maximum(0, X.toarray() + np.outer(leaning, away)).astype(np.float32))
+    space = fit_pc_space(X, labels, random_state=0)
+    by_batch, by_cell = (
+        registration(space, fit_exemplars(X, labels, groups, random_state=0))
+        for groups in (batches, None)
+    )
+    assert by_batch.detector.thresholds[0] > by_cell.detector.thresholds[0] + 0.2
 
 
 def test_taken_cells_are_no_novelty_to_the_new_type(registered, space):

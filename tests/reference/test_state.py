@@ -11,7 +11,9 @@ from atlash.data.source import open_source
 from atlash.errors import ReferenceFileError
 from atlash.models.annotator import Prediction
 from atlash.models.encode import bind_source
+from atlash.models.exemplars import NO_BATCH
 from atlash.reference.state import (
+    BATCHES,
     anchor_frame,
     annotator_arrays,
     gene_frame,
@@ -81,10 +83,18 @@ def test_anchors_carry_types_bits_and_cells(reference, parts):
 
 
 def test_every_array_is_needed(parts):
-    for name in list(parts["arrays"]):
+    for name in set(parts["arrays"]) - {BATCHES}:
         arrays = {other: array for other, array in parts["arrays"].items() if other != name}
         with pytest.raises(ReferenceFileError, match=name):
             restore(parts | {"arrays": arrays})
+
+
+def test_exemplars_of_older_references_are_of_no_known_batch(reference, parts):
+    arrays = {name: array for name, array in parts["arrays"].items() if name != BATCHES}
+    kept, older = reference.annotator.exemplars, restore(parts | {"arrays": arrays}).exemplars
+    assert set(kept.batches) == {0, 1}
+    np.testing.assert_array_equal(older.batches, np.full(len(kept.labels), NO_BATCH))
+    np.testing.assert_array_equal(older.data, kept.data)
 
 
 @pytest.mark.parametrize("column", ["id", "fraction", "feature"])

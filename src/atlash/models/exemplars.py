@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
     from atlash.models.pc_space import PCSpace
 
-MAX_EXEMPLARS, MIN_OF_TYPE = 2000, 40
+MAX_EXEMPLARS, MIN_OF_TYPE = 2000, 100
 """About how many cells are kept, and of how many no type gives any up."""
 MAX_OF_NEW = 500
 """Most cells of a registered type that are kept."""
+NO_BATCH = -1
+"""The batch of a cell whose batch is not known."""
 STEPS = 25
 """Steps in which a unit of log expression is kept; ``log1p(1e4)`` takes 230 of 255."""
 
@@ -37,12 +39,15 @@ class Exemplars:
         First entry of each cell, and the end ``(n + 1,)``, int64.
     labels
         Types of the cells ``(n,)``, int32; registered types follow the learned ones.
+    batches
+        Batches of the cells ``(n,)``, int32; -1 where it is not known.
     """
 
     data: NDArray[np.uint8]
     indices: NDArray[np.unsignedinteger]
     indptr: NDArray[np.int64]
     labels: NDArray[np.int32]
+    batches: NDArray[np.int32]
 
     def expression(self, n_features: int) -> sp.csr_array:
         """Return normalised log expression ``(n, n_features)``, CSR float32."""
@@ -53,17 +58,25 @@ class Exemplars:
     def joined(self, X: sp.csr_array, kind: int, rng: np.random.Generator) -> Exemplars:
         """Return these cells and at most 500 of a new type, numbered ``kind``."""
         kept = X[np.sort(rng.permutation(X.shape[0])[:MAX_OF_NEW])]
-        new = _kept(kept, np.full(kept.shape[0], kind, dtype=np.int32))
+        of_kind = np.full(kept.shape[0], kind, dtype=np.int32)
+        new = _kept(kept, of_kind, np.full_like(of_kind, NO_BATCH))
         return Exemplars(
             np.concatenate([self.data, new.data]),
             np.concatenate([self.indices, new.indices]),
             np.concatenate([self.indptr, self.indptr[-1] + new.indptr[1:]]),
             np.concatenate([self.labels, new.labels]),
+            np.concatenate([self.batches, new.batches]),
         )
 
 
-def fit_exemplars(X: sp.csr_array, labels: NDArray[np.int64], *, random_state: int) -> Exemplars:
-    """Keep some learned cells: about 2,000, and of each type at least 40 where it has them.
+def fit_exemplars(
+    X: sp.csr_array,
+    labels: NDArray[np.int64],
+    batches: NDArray[np.int64] | None = None,
+    *,
+    random_state: int,
+) -> Exemplars:
+    """Keep some learned cells: about 2,000, and of each type at least 100 where it has them.
 
     Parameters
     ----------
@@ -71,6 +84,8 @@ def fit_exemplars(X: sp.csr_array, labels: NDArray[np.int64], *, random_state: i
         Normalised log expression of the features ``(n, n_features)``, CSR float32.
     labels
         Types of the cells ``(n,)``, in ``[0, n_types)``.
+    batches
+        Batches of the cells ``(n,)``, at least 0; ``None`` if they are not known.
     random_state
         Seed.
     """
@@ -82,13 +97,14 @@ def fit_exemplars(X: sp.csr_array, labels: NDArray[np.int64], *, random_state: i
         rng.permutation(np.flatnonzero(labels == kind))[:most] for kind, most in enumerate(quota)
     ]
     kept = np.sort(np.concatenate(drawn))
-    return _kept(X[kept], labels[kept].astype(np.int32))
+    own = np.full(len(kept), NO_BATCH) if batches is None else batches[kept]
+    return _kept(X[kept], labels[kept].astype(np.int32), own.astype(np.int32))
 
 
-def _kept(X: sp.csr_array, labels: NDArray[np.int32]) -> Exemplars:
+def _kept(X: sp.csr_array, labels: NDArray[np.int32], batches: NDArray[np.int32]) -> Exemplars:
     data = np.clip(np.rint(X.data * STEPS), 0, 255).astype(np.uint8)
     indices = X.indices.astype(np.min_scalar_type(X.shape[1]))
-    return Exemplars(data, indices, X.indptr.astype(np.int64), labels)
+    return Exemplars(data, indices, X.indptr.astype(np.int64), labels, batches)
 
 
 @dataclass(frozen=True)

@@ -169,7 +169,7 @@ def learn(
         detail=_detail(
             cells, whole.frozen, min(config.n_detail_bits, most_detail_bits(n_bits)), seed
         ),
-        exemplars=fit_exemplars(known.X, known.labels, random_state=seed),
+        exemplars=fit_exemplars(known.X, known.labels, cells.groups, random_state=seed),
     )
     interrupted = trainer.stop.is_set()
     if interrupted:

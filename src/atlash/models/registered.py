@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 MIN_CELLS = 5
 """Fewest cells that a type can be registered from."""
 N_FOLDS = 5
+MOST_HELD = 0.8
+"""Greatest share of a known type's cells that a fold of whole batches may hold out."""
 LOOKALIKE = 0.8
 """Area under the ROC curve below which a new type cannot be told from a known one."""
 
@@ -85,7 +87,8 @@ def register(
 ) -> Registration:
     """Make a detector for a new type from a few of its cells.
 
-    How far beyond its boundaries a cell must lie to be taken is chosen on cells held out; see
+    How far beyond its boundaries a cell must lie to be taken is chosen on cells held out, whole
+    batches of them where a known type has several; see
     :mod:`atlash.models.boundaries` and :mod:`atlash.models.thresholds`.
 
     Parameters
@@ -119,7 +122,8 @@ def register(
     rng = np.random.default_rng(random_state)
     few = describe(X, measured, space)
     old_cells = describe(known.expression(X.shape[1]), measured, space)
-    old, new, distance = _held_out_scores(few, old_cells, known.labels, rng)
+    folds = _known_folds(known.labels, known.batches, rng)
+    old, new, distance = _held_out_scores(few, old_cells, known.labels, folds, rng)
     threshold = taking_threshold(old, known.labels, new)
     closest, auroc = hardest_type(old, known.labels, new)
     found = fit_boundaries(few, Known.measure(old_cells, known.labels))
@@ -166,13 +170,16 @@ def check_new_type(name: str, n_cells: int, types: list[str]) -> None:
 
 
 def _held_out_scores(
-    few: Described, known: Described, labels: NDArray[np.int32], rng: np.random.Generator
+    few: Described,
+    known: Described,
+    labels: NDArray[np.int32],
+    old_fold: NDArray[np.int64],
+    rng: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return scores of known and of new cells, and the latter's squared distances.
 
     Each is measured against boundaries that the cells of other folds give.
     """
-    old_fold = _folds(labels, rng)
     new_fold = _folds(np.zeros(len(few.white), dtype=np.int32), rng)
     old, new, distance = np.empty(len(old_fold)), np.empty(len(new_fold)), np.empty(len(new_fold))
     for fold in range(N_FOLDS):
@@ -182,6 +189,22 @@ def _held_out_scores(
         new[hidden] = found.score(few[hidden])
         distance[hidden] = found.squared_distance(few[hidden])
     return old, new, distance
+
+
+def _known_folds(
+    labels: NDArray[np.int32], batches: NDArray[np.int32], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Deal whole batches out over the folds: cells to come will be of batches not seen.
+
+    A type is dealt cell by cell if its batch is not known, or if some fold would hold nearly
+    all of its cells.
+    """
+    by_cell = _folds(labels, rng)
+    by_batch = np.unique(batches, return_inverse=True)[1] % N_FOLDS
+    n_held = np.zeros((labels.max() + 1, N_FOLDS))
+    np.add.at(n_held, (labels, by_batch), 1)
+    whole = n_held.max(axis=1) <= MOST_HELD * n_held.sum(axis=1)
+    return np.where(whole[labels], by_batch, by_cell)
 
 
 def _folds(labels: NDArray[np.int32], rng: np.random.Generator) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from atlash.models.annotator import Annotator
 from atlash.models.calibration import Calibration
 from atlash.models.detail import Detail
 from atlash.models.detector import Detector
-from atlash.models.exemplars import Exemplars
+from atlash.models.exemplars import NO_BATCH, Exemplars
 from atlash.models.novelty import Novelty, Scorer
 from atlash.models.pc_space import PCSpace
 from atlash.nn.weights import EncoderWeights
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 EXEMPLARS, DETECTOR = "exemplars", "detector"
 """Arrays whose names begin so came after the encoder and do not change codes."""
+BATCHES = f"{EXEMPLARS}.batches"
 Arrays = dict[str, "NDArray[Any]"]
 Part = TypeVar("Part", EncoderWeights, Calibration, PCSpace, Scorer, Detail, Exemplars, Detector)
 
@@ -109,7 +110,7 @@ def restore_annotator(
             calibration=_part(Calibration, "calibration", arrays),
             novelty=Novelty(_part(PCSpace, "space", arrays), _part(Scorer, "scorer", arrays)),
             detail=_part_if_there(Detail, "detail", arrays),
-            exemplars=_part_if_there(Exemplars, EXEMPLARS, arrays),
+            exemplars=_part_if_there(Exemplars, EXEMPLARS, _with_batches(arrays)),
             detectors=tuple(
                 _part(Detector, f"{DETECTOR}{number}", arrays)
                 for number in range(sum(name.endswith(".curve") for name in arrays))
@@ -121,6 +122,14 @@ def restore_annotator(
             "They were changed after it was saved, or saved by another version: save it anew."
         )
         raise ReferenceFileError(msg) from error
+
+
+def _with_batches(arrays: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:
+    """Add the batches of exemplars to arrays of an older reference: none is known."""
+    labels = arrays.get(f"{EXEMPLARS}.labels")
+    if labels is None or BATCHES in arrays:
+        return arrays
+    return {**arrays, BATCHES: np.full_like(labels, NO_BATCH)}
 
 
 def _part(kind: type[Part], name: str, arrays: Mapping[str, NDArray[Any]]) -> Part:
