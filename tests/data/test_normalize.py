@@ -101,6 +101,28 @@ def test_entries_may_repeat_be_unsorted_or_zero():
     assert (library[0], detected[0]) == (9, 2)
 
 
+@pytest.mark.parametrize("unknown", [[], [4], [0, 3, 7, 11]], ids=str)
+@pytest.mark.parametrize("zeros", [False, True])
+def test_what_is_left_out_does_not_change_a_digit(unknown, zeros):
+    """Sums of values that are not whole depend on their order, so that must stay."""
+    rng = np.random.default_rng(0)
+    known = rng.gamma(1.0, 1.0, (30, 40))
+    genes, features = np.arange(40, dtype=np.int32), np.arange(40, dtype=np.int32) - 25
+    features[:25] = -1
+    expected = project(sp.csr_array(known), genes, features)
+    dense = np.insert(known, unknown, 7.3, axis=1)
+    genes = np.insert(genes, unknown, -1)
+    if zeros:  # a second column of a gene, stored but empty
+        dense, genes = np.insert(dense, 5, 1.0, axis=1), np.insert(genes, 5, 39)
+    chunk = sp.csr_array(dense)
+    if zeros:
+        chunk.data[chunk.indices == 5] = 0
+    X, library, detected = project(chunk, genes, features)
+    np.testing.assert_array_equal(X.toarray(), expected[0].toarray())
+    np.testing.assert_array_equal(library, expected[1])
+    np.testing.assert_array_equal(detected, expected[2])
+
+
 def test_a_library_beyond_32_bits():
     values = np.array([[2**31 - 1, 2**31 - 1, 1]], dtype=np.int32)
     source = open_source(ad.AnnData(values))

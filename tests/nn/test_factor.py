@@ -4,6 +4,7 @@ import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atlash.nn._sparse import BLOCK
 from atlash.nn.factor import Factor
 
 
@@ -41,6 +42,25 @@ def test_a_row_does_not_depend_on_the_others():
     together = factor.product(X, measured, start)
     alone = [factor.product(X[[row]], measured, start) for row in range(X.shape[0])]
     np.testing.assert_array_equal(together, np.concatenate(alone))
+
+
+@pytest.mark.parametrize("n", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 3])
+def test_blocks_leave_no_row_out(n):
+    X, scaling, matrix = draw(5, n=max(n, 1))
+    factor, measured = Factor(matrix, scaling), np.ones(25, dtype=bool)
+    start = np.linspace(-1, 1, 70).astype(np.float32)
+    found = factor.product(X[:n], measured, start)
+    alone = [factor.product(X[[row]], measured, start) for row in range(n)]
+    np.testing.assert_array_equal(found, np.concatenate([found[:0], *alone]))
+
+
+def test_values_above_zero_are_those_of_the_definition():
+    X, (mean, inverse_scale, upper), matrix = draw(6)
+    factor = Factor(matrix, (mean, inverse_scale, upper))
+    standard = np.minimum((X.toarray() - mean) * inverse_scale, upper)
+    above = (standard + mean * inverse_scale)[X.nonzero()]
+    np.testing.assert_allclose(factor.above_zero(X), above, rtol=1e-5, atol=1e-6)
+    assert (standard[X.nonzero()] == upper).any()  # else the bound is not tried
 
 
 @pytest.mark.parametrize("width", [1, 64, 65])

@@ -14,18 +14,17 @@ _Projection = tuple[
     NDArray[np.float64],
     NDArray[np.int32],
 ]
-_UNKNOWN = -2
 
 
 @numba.njit(cache=True, nogil=True)
 def _features_of_columns(
     gene_of_column: NDArray[np.int32], feature_of_gene: NDArray[np.int32]
-) -> tuple[NDArray[np.int32], bool]:
-    """Return the feature of each column, and whether every gene has one column at most.
+) -> tuple[NDArray[np.int32], NDArray[np.bool_], NDArray[np.bool_], bool]:
+    """Return the feature of each column or -1, and which columns are features and genes.
 
-    A column of no gene has feature -2, one of a gene that is no feature -1.
+    Last, whether every gene has one column at most.
     """
-    feature = np.full(gene_of_column.size, _UNKNOWN, np.int32)
+    feature = np.full(gene_of_column.size, -1, np.int32)
     taken = np.zeros(feature_of_gene.size, np.bool_)
     distinct = True
     for column in range(gene_of_column.size):
@@ -34,7 +33,55 @@ def _features_of_columns(
             feature[column] = feature_of_gene[gene]
             distinct &= not taken[gene]
             taken[gene] = True
-    return feature, distinct
+    return feature, feature >= 0, gene_of_column >= 0, distinct
+
+
+# Sums in any order, so that they are vectors; the order is that of the compiled code.
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc"})
+def _total(values: NDArray[np.floating]) -> float:
+    total = 0.0
+    for entry in range(values.size):
+        total += values[entry]
+    return total
+
+
+@numba.njit(cache=True, nogil=True)
+def _number_above_zero(values: NDArray[np.floating]) -> int:
+    n = 0
+    for entry in range(values.size):
+        n += values[entry] != 0
+    return n
+
+
+@numba.njit(cache=True, nogil=True)
+def _ascend(numbers: NDArray[np.int32]) -> bool:
+    """Tell whether each number is above the one before."""
+    ascend = True
+    for entry in range(1, numbers.size):
+        ascend &= numbers[entry] > numbers[entry - 1]
+    return ascend
+
+
+@numba.njit(cache=True, nogil=True)
+def _select(
+    values: NDArray[np.floating],
+    columns: NDArray[np.int32],
+    wanted: NDArray[np.bool_],
+    out_value: NDArray[np.floating],
+    out_column: NDArray[np.int32],
+) -> np.int64:
+    """Write the entries of wanted columns; return their number.
+
+    Both outputs have one place more than the row: each entry is written, without a branch that
+    the processor would have to guess, and counted only if its column is wanted.
+    """
+    n = np.uint64(0)
+    for entry in range(columns.size):
+        column = columns[entry]
+        out_column[n] = column
+        out_value[n] = values[entry]
+        n += np.uint64(wanted[np.uint32(column)])
+    return np.int64(n)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -91,8 +138,10 @@ def project_csr(
     """
     values, columns, bounds = rows
     n_rows = bounds.size - 1
-    feature_of_column, distinct_columns = _features_of_columns(gene_of_column, feature_of_gene)
-    # One place more than entries: each is written, and kept only if it is of a feature.
+    feature_of_column, is_feature, is_gene, distinct_columns = _features_of_columns(
+        gene_of_column, feature_of_gene
+    )
+    all_genes = is_gene.all()
     out_value = np.empty(values.size + 1, np.float32)
     out_column = np.empty(values.size + 1, np.int32)
     out_bounds = np.zeros(n_rows + 1, np.int64)
@@ -100,36 +149,32 @@ def project_csr(
     n_detected = np.zeros(n_rows, np.int32)
     total = np.zeros(n_features, np.float64)
     counted = np.zeros(feature_of_gene.size + 1, np.bool_)
-    n_out = 0
+    room = 1 + (np.diff(bounds).max() if n_rows else 0)
+    gene_value, gene_column = np.empty(room, values.dtype), np.empty(room, np.int32)
+    start = 0
     for row in range(n_rows):
-        first, last = bounds[row], bounds[row + 1]
-        start, size, detected = n_out, 0.0, 0
-        previous, previous_feature, distinct, ordered = -1, -1, distinct_columns, True
-        for entry in range(first, last):
-            column = columns[entry]
-            distinct &= column > previous
-            previous = column
-            feature = feature_of_column[np.uint32(column)]
-            value = values[entry]
-            if feature == _UNKNOWN or value == 0:
-                continue
-            size += value
-            detected += 1
-            ordered &= (feature > previous_feature) | (feature < 0)
-            previous_feature = max(previous_feature, feature)
-            out_column[n_out] = feature
-            out_value[n_out] = value
-            n_out += feature >= 0
-        if not distinct:
-            detected = _count_genes(
-                values[first:last], columns[first:last], gene_of_column, counted
-            )
-        if not ordered:
-            end = n_out + 1
-            n_out = start + _in_order(out_value[start:end], out_column[start:end], total)
-        for k in range(start, n_out):
-            out_value[k] *= target / size
+        span = slice(bounds[row], bounds[row + 1])
+        value, column = values[span], columns[span]
+        if not all_genes:  # the sum must not depend on what is left out
+            n = _select(value, column, is_gene, gene_value, gene_column)
+            value, column = gene_value[:n], gene_column[:n]
+        detected = _number_above_zero(value)
+        if detected < value.size:
+            value, column = value[value != 0], column[value != 0]
+        size = _total(value)
+        if not (distinct_columns and _ascend(column)):
+            detected = _count_genes(value, column, gene_of_column, counted)
+        n = _select(value, column, is_feature, out_value[start:], out_column[start:])
+        chosen, feature = out_value[start : start + n + 1], out_column[start : start + n + 1]
+        for k in range(n):
+            feature[k] = feature_of_column[np.uint32(feature[k])]
+        if not _ascend(feature[:n]):
+            n = _in_order(chosen, feature, total)
+        factor = target / size if n else 0.0
+        for k in range(n):
+            chosen[k] *= factor
         n_detected[row] = detected
         library[row] = size
-        out_bounds[row + 1] = n_out
-    return out_value[:n_out], out_column[:n_out], out_bounds, library, n_detected
+        start += n
+        out_bounds[row + 1] = start
+    return out_value[:start], out_column[:start], out_bounds, library, n_detected

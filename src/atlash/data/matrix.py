@@ -74,10 +74,14 @@ class CompressedRows:
         """Return the given ascending rows."""
         if not isinstance(self._data, np.ndarray):
             return take_spans(self, rows)
-        starts, sizes = self._indptr[rows], np.diff(self._indptr)[rows]
-        bounds = np.concatenate(([0], np.cumsum(sizes)))
-        entries = np.repeat(starts - bounds[:-1], sizes) + np.arange(bounds[-1])
-        parts = as_float(self._data[entries]), self._indices[entries], bounds
+        starts, stops = self._indptr[rows], self._indptr[rows + 1]
+        bounds = np.concatenate(([0], np.cumsum(stops - starts)))
+        spans = [slice(*span) for span in zip(starts, stops, strict=True)]
+        values, columns = (
+            np.concatenate([array[:0], *(array[span] for span in spans)])
+            for array in (self._data, self._indices)
+        )
+        parts = as_float(values), columns, bounds
         return sp.csr_array(parts, shape=(rows.size, self.shape[1]))
 
 

@@ -249,5 +249,8 @@ def project_rows(
         rows, gene_of_column, feature_of_gene, n_features, target
     )
     np.log1p(value, out=value)
-    shape = (chunk.shape[0], n_features)
-    return sp.csr_array((value, column, bounds), shape=shape), library, n_genes
+    # Set one by one: scipy's constructor copies what is a part of larger arrays.
+    X = sp.csr_array((chunk.shape[0], n_features), dtype=value.dtype)
+    index = sp.get_index_dtype(maxval=value.size)
+    X.data, X.indices, X.indptr = value, column.astype(index, copy=False), bounds.astype(index)
+    return X, library, n_genes

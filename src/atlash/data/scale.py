@@ -107,13 +107,17 @@ def detect_scale(
     rows = np.sort(rng.choice(source.n_cells, n_rows, replace=False, shuffle=False))
     sample = source.rows(rows.astype(np.int64))
     check_finite(sample, rows, source)
-    values = sample.data[sample.data != 0]
+    stored = sample.data
+    values = stored if np.count_nonzero(stored) == stored.size else stored[stored != 0]
     if values.size == 0:
         name = "counts" if declared == "auto" else declared
         return Scale(name, None, integer=True, evidence=f"all values of {n_rows:,} cells are 0")
     whole = bool((values == np.rint(values)).all())
+    negative = values.min() < 0
+    if declared == "auto" and whole and not negative:
+        return Scale("counts", None, integer=True, evidence="all values are whole numbers")
     values = values.astype(np.float64)
-    if values.min() < 0:
+    if negative:
         if whole:
             report_first(sample, rows, source, bad=sample.data < 0)
         raise ScaleError(_scaled(values, sample, source))
@@ -151,9 +155,7 @@ def largest_value(name: KnownScale) -> float:
 
 
 def _told(seen: _Sample) -> Scale | None:
-    """Return the scale that the values prove, ``None`` if they prove none."""
-    if seen.whole:
-        return Scale("counts", None, integer=True, evidence="all values are whole numbers")
+    """Return the scale that values, not all whole, prove; ``None`` if they prove none."""
     linear = seen.hypotheses
     targets = {name: _constant_sum(values, seen) for name, values in linear.items()}
     constant = [name for name, target in targets.items() if target is not None]

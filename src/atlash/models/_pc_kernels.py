@@ -14,22 +14,20 @@ from numpy.typing import NDArray
 from atlash.nn._rows import add_rows
 
 Floats = NDArray[np.float32]
-Scaling = tuple[Floats, Floats, Floats]
 Whitened = tuple[NDArray[np.uint32], Floats]
 TINY = 1e-3
 
 
 # Sums in any order, so that they are vectors; the order is that of the compiled code.
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _energy_above(values: Floats, features: NDArray[np.int32], scaling: Scaling) -> float:
-    """Return what expressed features change of the squared expression of a silent cell."""
-    mean, inverse_scale, upper = scaling
+def _energy_above(above: Floats, features: NDArray[np.int32], silence: Floats) -> float:
+    """Return what expressed features change of the squared expression of a silent cell.
+
+    A silent feature is at ``-silence``, an expressed one ``above`` that.
+    """
     total = np.float32(0)
-    for k in range(values.shape[0]):
-        f = features[k]
-        silent = mean[f] * inverse_scale[f]
-        value = min((values[k] - mean[f]) * inverse_scale[f], upper[0])
-        total += value * value - silent * silent
+    for k in range(above.shape[0]):
+        total += above[k] * (above[k] - 2 * silence[np.uint32(features[k])])
     return float(total)
 
 
@@ -37,14 +35,17 @@ def _energy_above(values: Floats, features: NDArray[np.int32], scaling: Scaling)
 def add_energy(
     indptr: NDArray[np.int64],
     indices: NDArray[np.int32],
-    data: Floats,
-    scaling: Scaling,
+    above: Floats,
+    silence: Floats,
     energy: NDArray[np.float64],
 ) -> None:
-    """Add to each cell's squared standardised expression what its expressed features change."""
+    """Add to each cell's squared standardised expression what its expressed features change.
+
+    ``above`` and ``silence`` are those of `atlash.nn.factor.Factor`.
+    """
     for row in range(energy.shape[0]):
         first, last = indptr[row], indptr[row + 1]
-        energy[row] += _energy_above(data[first:last], indices[first:last], scaling)
+        energy[row] += _energy_above(above[first:last], indices[first:last], silence)
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
@@ -59,12 +60,13 @@ def _squared_distance(a: Floats, b: Floats) -> np.float32:
 def _nearest(place: Floats, index: NDArray[np.int32], known: Whitened, white: Floats) -> float:
     """Return the least squared distance to a centre after whitening."""
     whitening, centres = known
-    n, width = whitening.shape[0], centres.shape[1]
-    white[:width] = 0
-    add_rows(place, index, 0, n, whitening, white[:width])
+    part = white[: centres.shape[1]]
+    for j in range(part.shape[0]):
+        part[j] = 0
+    add_rows(place, index, 0, whitening.shape[0], whitening, part)
     best = math.inf
     for kind in range(centres.shape[0]):
-        best = min(best, _squared_distance(white[:width], centres[kind]))
+        best = min(best, _squared_distance(part, centres[kind]))
     return best
 
 
@@ -104,7 +106,8 @@ def measure(  # noqa: PLR0917
     origin = np.zeros(n_axes, dtype=np.float32)
     logits = np.empty(head[1].size, dtype=np.float32)
     for row in range(places.shape[0]):
-        place[:] = places[row, :n_axes]
+        for j in range(n_axes):
+            place[j] = places[row, j]
         within = _nearest(place, index, middle, white)
         out[row, 0] = within - _nearest(place, index, overall, white)
         out[row, 1] = math.log(_nearest(place, index, near, white) + TINY)
@@ -112,7 +115,8 @@ def measure(  # noqa: PLR0917
         out[row, 3] = math.log(_nearest(place, index, far, white) + TINY)
         inside = _squared_distance(place, origin)
         out[row, 4] = math.log(max(energy[row] - inside, 0.0) + TINY)
-        logits[:] = head[1]
+        for j in range(logits.shape[0]):
+            logits[j] = head[1][j]
         add_rows(place, index, 0, n_axes, head[0], logits)
         greatest = logits[:n_types].max()
         out[row, 5] = -greatest

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import scipy.sparse as sp
     from numpy.typing import NDArray
 
-N_AXES = 100
+N_AXES = 64
 N_NEAR, N_MIDDLE = 20, 50
 """Axes used for the coarse and for the relative distance."""
 SHRINKAGE = 0.05
@@ -86,7 +86,7 @@ class PCSpace:
         -------
         ``(n, 7)`` float64, higher is stranger: squared Mahalanobis distance to the nearest
         type less that to all cells (50 axes; relative Mahalanobis distance, Ren et al. 2021),
-        logarithm of the squared distance to the nearest type (20, 50 and 100 axes), logarithm
+        logarithm of the squared distance to the nearest type (20, 50 and all axes), logarithm
         of the squared expression that lies outside the axes, and the negative greatest logit
         and the entropy of the linear classifier.
         """
@@ -94,19 +94,28 @@ class PCSpace:
 
         if measured is None:
             measured = np.ones(len(self.mean), dtype=bool)
-        scaling, places = self._factor.scaling, self.places(X, measured)
-        silent = np.where(measured, self.mean * self.inverse_scale, 0).astype(np.float64)
+        factor = self._factor
+        above = factor.above_zero(X)
+        start = np.zeros(self.axes.shape[1], dtype=np.float32)
+        places = factor.product_of(X, above, measured, start)
+        silent = np.where(measured, factor.silence, 0).astype(np.float64)
         energy = np.full(X.shape[0], silent @ silent)
-        add_energy(X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data, scaling, energy)
+        indptr = X.indptr.astype(np.int64, copy=False)
+        indices = X.indices.astype(np.int32, copy=False)
+        add_energy(indptr, indices, above, factor.silence, energy)
         out = np.empty((X.shape[0], N_SUBSCORES))
-        head = paired(self.head), padded(self.head_bias)
-        measure(places, energy, *self._whitened, head, out)
+        measure(places, energy, *self._whitened, self._head, out)
         return out
 
     @cached_property
     def _factor(self) -> Factor:
         scaling = (self.mean, self.inverse_scale, np.array([UPPER], dtype=np.float32))
         return Factor(self.axes, scaling)
+
+    @cached_property
+    def _head(self) -> tuple[NDArray[np.uint32], NDArray[np.float32]]:
+        """The linear classifier: coefficients, paired, and bias, padded."""
+        return paired(self.head), padded(self.head_bias)
 
     @cached_property
     def _whitened(self) -> list[tuple[NDArray[np.uint32], NDArray[np.float32]]]:

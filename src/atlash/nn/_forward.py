@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from atlash.nn.tiles import Words
 
 Floats = NDArray[np.float32]
-Scratch = tuple[Floats, NDArray[np.int32]]
+Scratch = tuple[Floats, NDArray[np.uint32], NDArray[np.int32]]
 LAYER_NORM_EPSILON = 1e-5
 
 
@@ -41,26 +41,35 @@ def _activate(values: Floats, gain: Floats, shift: Floats) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def _add_product(x: Floats, matrix: Words, out: Floats, scratch: Scratch) -> None:
-    """Add ``x @ matrix`` to ``out``.
+def _copy(values: Floats, out: Floats) -> None:
+    """Do ``out[:] = values``, as a vector."""
+    for i in range(values.shape[0]):
+        out[i] = values[i]
 
-    Zeros of ``x``, half of all after ReLU, are left out first, without a branch that the
-    processor would have to guess. Each array of ``scratch`` has one place more than ``x``.
+
+@numba.njit(cache=True, nogil=True)
+def _add_product(x: Floats, matrix: Words, out: Floats, scratch: Scratch) -> None:
+    """Add ``x @ matrix`` to ``out``, for ``x`` after ReLU.
+
+    Zeros of ``x``, half of all, are left out first, without a branch that the processor would
+    have to guess. ``scratch`` holds numbers, the same memory as bits, and rows, each with one
+    place more than ``x``.
     """
-    values, rows = scratch
-    n = 0
+    values, bits, rows = scratch
+    x_bits = x.view(np.uint32)  # whole numbers are compared faster, and only 0 has no bit
+    n = np.uint64(0)
     for i in range(x.shape[0]):
-        values[n] = x[i]
+        bits[n] = x_bits[i]
         rows[n] = i
-        n += x[i] != 0
-    add_rows(values, rows, 0, n, matrix, out)
+        n += np.uint64(x_bits[i] != 0)
+    add_rows(values, rows, 0, np.int64(n), matrix, out)
 
 
 @numba.njit(cache=True, nogil=True)
 def forward(
     first_layer: Floats,
     genes: tuple[tuple[Floats, ...], Words, Words],
-    components: tuple[tuple[Floats, ...], Words, Words, Words],
+    components: tuple[tuple[Floats, ...], Words, Words],
     bias: Floats,
     out: Floats,
 ) -> None:
@@ -70,33 +79,36 @@ def forward(
     used up. ``genes`` and ``components`` are those of `atlash.nn.inference.Compiled`.
     """
     (gain_1, shift_1, bias_2, gain_2, shift_2), second, last = genes
-    (inner_bias, inner_gain, inner_shift), inner, inner_last, straight = components
+    (inner_bias, inner_gain, inner_shift), inner, inner_last = components
     n_members, n_hidden = gain_1.shape
     n_second = gain_2.shape[1]
     n_readers, width = inner_gain.shape
-    n_components = inner.shape[0]
+    n_components, n_inner, n_bits = inner.shape[0], n_readers * width, out.shape[1]
+    everything = np.arange(n_components, dtype=np.int32)
     h2 = np.empty(bias_2.shape[1], dtype=np.float32)
     w = np.empty(inner_bias.size, dtype=np.float32)
     z = np.empty(bias.size, dtype=np.float32)
-    room = max(n_hidden, n_second, w.size, n_components) + 1
-    scratch = np.empty(room, dtype=np.float32), np.empty(room, dtype=np.int32)
+    room = max(n_hidden, n_second, n_inner) + 1
+    values = np.empty(room, dtype=np.float32)
+    scratch = values, values.view(np.uint32), np.empty(room, dtype=np.int32)
     share = np.float32(1 / (n_members + n_readers))
     for row in range(out.shape[0]):
         h1 = first_layer[row]
-        z[:] = bias
+        _copy(bias, z)
         u = h1[n_members * n_hidden : n_members * n_hidden + n_components]
-        w[:] = inner_bias
-        _add_product(u, inner, w, scratch)
+        _copy(inner_bias, w)
+        add_rows(u, everything, 0, n_components, inner, w)
+        for bit in range(n_bits):
+            z[bit] += w[n_inner + bit]
         for c in range(n_readers):
             _activate(w[c * width : (c + 1) * width], inner_gain[c], inner_shift[c])
-        _add_product(w[: n_readers * width], inner_last, z, scratch)
-        _add_product(u, straight, z, scratch)
+        _add_product(w[:n_inner], inner_last, z, scratch)
         for m in range(n_members):
             part = h1[m * n_hidden : (m + 1) * n_hidden]
             _activate(part, gain_1[m], shift_1[m])
-            h2[:] = bias_2[m]
+            _copy(bias_2[m], h2)
             _add_product(part, second[m], h2, scratch)
             _activate(h2[:n_second], gain_2[m], shift_2[m])
             _add_product(h2[:n_second], last[m], z, scratch)
-        for bit in range(out.shape[1]):
+        for bit in range(n_bits):
             out[row, bit] = z[bit] * share
