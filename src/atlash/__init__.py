@@ -11,12 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from atlash import errors, pl, tl
-    from atlash.config import AnnotateConfig, BuildConfig, SearchConfig, TrainConfig
+    from atlash.clustering import HashClusterer
+    from atlash.config import (
+        AnnotateConfig,
+        BuildConfig,
+        ClusterConfig,
+        SearchConfig,
+        TrainConfig,
+    )
     from atlash.reference import Reference
 
 __all__ = [
     "AnnotateConfig",
     "BuildConfig",
+    "ClusterConfig",
+    "HashClusterer",
     "Reference",
     "SearchConfig",
     "TrainConfig",
@@ -29,6 +38,8 @@ __all__ = [
 _HOME = {
     "AnnotateConfig": "atlash.config",
     "BuildConfig": "atlash.config",
+    "ClusterConfig": "atlash.config",
+    "HashClusterer": "atlash.clustering",
     "Reference": "atlash.reference",
     "SearchConfig": "atlash.config",
     "TrainConfig": "atlash.config",

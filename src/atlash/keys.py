@@ -119,3 +119,138 @@ class NeighborKeys:
     def representation(self) -> str:
         """``obsm``: expected bits."""
         return f"X_{self.prefix or DEFAULT_PREFIX}"
+
+
+@dataclass(frozen=True)
+class MarkerKeys:
+    """Names of what :func:`atlash.tl.markers` writes.
+
+    Parameters
+    ----------
+    prefix
+        Key of ``uns``.
+    """
+
+    prefix: str = f"{DEFAULT_PREFIX}_markers"
+
+    @property
+    def ranking(self) -> str:
+        """``uns``: the ranking, laid out as scanpy's ``rank_genes_groups``."""
+        return self.prefix
+
+
+@dataclass(frozen=True)
+class PagaKeys:
+    """Names of what :func:`atlash.tl.paga` writes; scanpy's own.
+
+    Parameters
+    ----------
+    groups
+        Column of ``obs`` with the groups.
+    """
+
+    groups: str
+
+    @property
+    def graph(self) -> str:
+        """``uns``: connectivities of groups, their tree, and the column."""
+        return "paga"
+
+    @property
+    def sizes(self) -> str:
+        """``uns``: cells of each group."""
+        return f"{self.groups}_sizes"
+
+
+@dataclass(frozen=True)
+class PseudotimeKeys:
+    """Names of what :func:`atlash.tl.pseudotime` writes.
+
+    Parameters
+    ----------
+    prefix
+        Name of the column and of the settings.
+    """
+
+    prefix: str = f"{DEFAULT_PREFIX}_pseudotime"
+
+    @property
+    def time(self) -> str:
+        """``obs``: distance from the root."""
+        return self.prefix
+
+    @property
+    def settings(self) -> str:
+        """``uns``: root, eigenvalues and settings."""
+        return self.prefix
+
+
+@dataclass(frozen=True)
+class UmapKeys:
+    """Names of what :func:`atlash.tl.umap` writes; scanpy's own by default.
+
+    Parameters
+    ----------
+    prefix
+        Key of ``uns``, and what that of ``obsm`` ends with.
+    """
+
+    prefix: str = "umap"
+
+    @property
+    def places(self) -> str:
+        """``obsm``: two coordinates of each cell."""
+        return f"X_{self.prefix}"
+
+    @property
+    def settings(self) -> str:
+        """``uns``: the settings."""
+        return self.prefix
+
+
+@dataclass(frozen=True)
+class ClusterKeys:
+    """Names of what :func:`atlash.tl.cluster` writes.
+
+    Parameters
+    ----------
+    prefix
+        What all names begin with.
+    """
+
+    prefix: str = DEFAULT_PREFIX
+
+    @property
+    def cluster(self) -> str:
+        """``obs``: the cluster, ``"0"`` the largest, or ``"unassigned"``."""
+        return f"{self.prefix}_cluster"
+
+    @property
+    def membership(self) -> str:
+        """``obs``: how much of what lies around the cell belongs to its cluster."""
+        return f"{self.prefix}_membership"
+
+    @property
+    def stability(self) -> str:
+        """``obs``: share of runs that put the cell into its cluster."""
+        return f"{self.prefix}_stability"
+
+    @property
+    def bucket(self) -> str:
+        """``obs``: the cell's bucket, -1 for none."""
+        return f"{self.prefix}_bucket"
+
+    @property
+    def embedding(self) -> str:
+        """``obsm``: places of cells on the learned axes."""
+        return f"X_{self.prefix}"
+
+    @property
+    def neighbors(self) -> NeighborKeys:
+        """``obsp`` and ``uns``: the graph of nearest cells, in scanpy's layout."""
+        return NeighborKeys(f"{self.prefix}_neighbors")
+
+    @property
+    def story(self) -> str:
+        """``uns``: settings, seed, stability over resolutions, joins, timings."""
+        return f"{self.prefix}_clustering"

@@ -2,7 +2,7 @@
 
 import pytest
 
-COMMANDS = ["build", "annotate", "info", "demo"]
+COMMANDS = ["build", "annotate", "cluster", "info", "demo"]
 
 
 def test_help_lists_the_commands(atlash):
@@ -20,6 +20,8 @@ def test_help_lists_the_commands(atlash):
                    "--threads", "--overwrite", "--json", "--bits", "--scale", "--output"]),
         ("annotate", ["--reference", "--output", "--layer", "--gene-column", "--force", "--vote",
                       "--threads", "--json", "--key-added", "--min-confidence", "--scale"]),
+        ("cluster", ["--batch-key", "--n-clusters", "--resolution", "--save", "--layer", "--seed",
+                     "--gene-column", "--scale", "--key-added", "--threads", "--json", "--quiet"]),
         ("info", ["--verify", "--json"]),
         ("demo", ["--out", "--seed"]),
     ],
@@ -44,6 +46,9 @@ def test_the_version(atlash):
         ["info"],
         ["build", "cells.h5ad"],
         ["annotate", "q.h5ad", "-r", "r", "-o", "o.h5ad", "--threads", "0"],
+        ["cluster", "q.h5ad"],
+        ["cluster", "q.h5ad", "o.h5ad", "--n-clusters", "0"],
+        ["cluster", "q.h5ad", "o.h5ad", "--n-clusters", "many"],
         ["annotate", "q.h5ad", "-r", "r", "-o", "o.h5ad", "--min-confidence", "2"],
         ["annotate", "q.h5ad", "-r", "r", "-o", "o.h5ad", "--scale", "log7"],
     ],

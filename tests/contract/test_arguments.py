@@ -37,7 +37,9 @@ def test_every_argument_and_result_is_annotated(function):
     assert signature.return_annotation is not signature.empty
 
 
-@pytest.mark.parametrize("name", ["AnnotateConfig", "BuildConfig", "SearchConfig", "TrainConfig"])
+@pytest.mark.parametrize(
+    "name", ["AnnotateConfig", "BuildConfig", "ClusterConfig", "SearchConfig", "TrainConfig"]
+)
 def test_options_are_frozen_and_all_have_a_default(name):
     config = getattr(atlash, name)()
     first = dataclasses.fields(config)[0].name

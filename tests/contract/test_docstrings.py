@@ -15,10 +15,20 @@ PUBLIC = {
     "Reference.save": atlash.Reference.save,
     "Reference.load": atlash.Reference.load,
     "Reference.info": atlash.Reference.info,
+    "HashClusterer": atlash.HashClusterer,
+    "HashClusterer.fit": atlash.HashClusterer.fit,
+    "HashClusterer.predict": atlash.HashClusterer.predict,
+    "HashClusterer.save": atlash.HashClusterer.save,
+    "HashClusterer.load": atlash.HashClusterer.load,
     "tl.annotate": atlash.tl.annotate,
+    "tl.cluster": atlash.tl.cluster,
     "tl.count_within": atlash.tl.count_within,
+    "tl.markers": atlash.tl.markers,
     "tl.neighbors": atlash.tl.neighbors,
+    "tl.paga": atlash.tl.paga,
+    "tl.pseudotime": atlash.tl.pseudotime,
     "tl.search": atlash.tl.search,
+    "tl.umap": atlash.tl.umap,
     "Hits.to_arrow": atlash.tl.Hits.to_arrow,
     "Hits.to_pandas": atlash.tl.Hits.to_pandas,
     "Hits.to_adata": atlash.tl.Hits.to_adata,
@@ -30,6 +40,7 @@ RAISES_NOTHING = {"Reference.info", "Hits.to_adata"}
 DATACLASSES = {
     "AnnotateConfig": atlash.AnnotateConfig,
     "BuildConfig": atlash.BuildConfig,
+    "ClusterConfig": atlash.ClusterConfig,
     "Reference": atlash.Reference,
     "SearchConfig": atlash.SearchConfig,
     "TrainConfig": atlash.TrainConfig,
@@ -106,3 +117,15 @@ def test_annotate_explains_every_key_that_it_writes():
     named = [getattr(keys, k) for k, v in vars(AnnotationKeys).items() if isinstance(v, property)]
     assert len(named) == 11
     assert not [key for key in named if f'"{key}"' not in atlash.tl.annotate.__doc__]
+
+
+def test_cluster_explains_every_key_that_it_writes():
+    from atlash.keys import ClusterKeys, NeighborKeys
+
+    keys = ClusterKeys()
+    named = [getattr(keys, k) for k, v in vars(ClusterKeys).items() if isinstance(v, property)]
+    graph = named.pop(named.index(keys.neighbors))
+    assert graph == NeighborKeys("atlash_neighbors")
+    named += [graph.parameters, graph.distances, graph.connectivities]
+    assert len(named) == 9
+    assert not [key for key in named if f'"{key}"' not in atlash.tl.cluster.__doc__]

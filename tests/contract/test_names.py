@@ -10,6 +10,8 @@ import atlash
 PUBLIC = [
     "AnnotateConfig",
     "BuildConfig",
+    "ClusterConfig",
+    "HashClusterer",
     "Reference",
     "SearchConfig",
     "TrainConfig",
@@ -19,7 +21,18 @@ PUBLIC = [
     "tl",
 ]
 VERBS = {
-    "tl": ["Hits", "annotate", "count_within", "neighbors", "search"],
+    "tl": [
+        "Hits",
+        "annotate",
+        "cluster",
+        "count_within",
+        "markers",
+        "neighbors",
+        "paga",
+        "pseudotime",
+        "search",
+        "umap",
+    ],
     "pl": ["confusion"],
 }
 

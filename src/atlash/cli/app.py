@@ -15,6 +15,7 @@ import typer
 from atlash.cli.annotate import annotate
 from atlash.cli.audit import audit
 from atlash.cli.build import build
+from atlash.cli.cluster import cluster
 from atlash.cli.demo import demo
 from atlash.cli.grow import add, merge, remove
 from atlash.cli.info import info
@@ -24,13 +25,13 @@ from atlash.errors import AtlashError
 
 app = typer.Typer(
     name="atlash",
-    help="Short binary hash codes for single-cell atlases: annotate cells, find similar ones.",
+    help="Short binary hash codes for single-cell atlases: annotate, search and cluster cells.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (build, annotate, search, add, remove, merge, audit, info, demo):
+for command in (build, annotate, search, cluster, add, remove, merge, audit, info, demo):
     app.command()(command)
 
 
@@ -47,7 +48,7 @@ def options(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Short binary hash codes for single-cell atlases: annotate cells, find similar ones."""
+    """Short binary hash codes for single-cell atlases: annotate, search and cluster cells."""
 
 
 def main() -> None:

@@ -101,3 +101,26 @@ def print_scores(scores: Scores) -> None:
         f"unassigned {scores.n_unassigned:,} of {scores.n_cells:,} "
         f"(right among the assigned: {scores.accuracy_assigned:.3f})"
     )
+
+
+def print_clusters(summary: Mapping[str, Any]) -> None:
+    """Print the clusters that were found."""
+    console = Console()
+    found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    found.add_column("Cluster")
+    for name in ("Cells", "Share", "Stability", "Median membership"):
+        found.add_column(name, justify="right")
+    for row in summary["clusters"][:MAX_TYPES]:
+        counts = f"{row['cells']:,}", f"{row['share']:.1%}", f"{row['stability']:.2f}"
+        found.add_row(row["cluster"], *counts, f"{row['median_membership']:.2f}")
+    if len(summary["clusters"]) > MAX_TYPES:
+        found.add_row(f"and {len(summary['clusters']) - MAX_TYPES} more", "", "", "", "")
+    console.print(found)
+    if summary["unassigned"]:
+        console.print(f"Unassigned: {summary['unassigned']:,} cells without counts")
+    console.print(
+        f"{summary['n_clusters']} clusters of {summary['cells']:,} cells in "
+        f"{summary['seconds']:.1f} s; {summary['n_before_joining']} before joining those that the "
+        "counts do not tell apart"
+    )
+    console.print(f"Written: {summary['output']}", soft_wrap=True)

@@ -8,6 +8,8 @@ import numpy as np
 import scipy.sparse as sp
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 N_BINS = 20
@@ -47,7 +49,27 @@ def variable_genes(
     All genes, the most variable first.
     """
     masks = batch_masks(groups, normalised.shape[0])
-    scores = [_relative_dispersion(normalised[mask]) for mask in masks]
+    return rank_by_dispersion([mean_and_variance(normalised[mask]) for mask in masks], n_top=n_top)
+
+
+def rank_by_dispersion(
+    moments: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]], *, n_top: int
+) -> NDArray[np.int64]:
+    """Order genes as :func:`variable_genes` does, by moments alone.
+
+    Parameters
+    ----------
+    moments
+        Mean and variance of each gene's normalised counts, ``(n_genes,)`` each, a pair for each
+        batch.
+    n_top
+        Genes that count as chosen by a batch.
+
+    Returns
+    -------
+    All genes, the most variable first.
+    """
+    scores = [_relative_dispersion(mean, variance) for mean, variance in moments]
     ranks = np.array([np.argsort(np.argsort(-score, kind="stable")) for score in scores])
     n_chosen = (ranks < n_top).sum(axis=0)
     return np.lexsort((np.median(ranks, axis=0), -n_chosen))
@@ -72,9 +94,10 @@ def mean_and_variance(X: sp.csr_array) -> tuple[NDArray[np.float64], NDArray[np.
     return mean, np.maximum(squares / n - mean**2, 0)
 
 
-def _relative_dispersion(normalised: sp.csr_array) -> NDArray[np.float64]:
+def _relative_dispersion(
+    mean: NDArray[np.float64], variance: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """Return log dispersion, standardised among genes of like mean; -inf if silent."""
-    mean, variance = mean_and_variance(normalised)
     found = mean > 0
     score = np.full(len(mean), -np.inf)
     if not found.any():

@@ -95,6 +95,7 @@ def write_annotated_copy(
     obs: Mapping[str, Any],
     obsm: Mapping[str, NDArray[Any]],
     uns: Mapping[str, Any],
+    obsp: Mapping[str, Any] | None = None,
 ) -> None:
     """Copy an AnnData file and write results into the copy.
 
@@ -111,6 +112,8 @@ def write_annotated_copy(
         New or replaced matrices with one row a cell.
     uns
         New or replaced unstructured entries.
+    obsp
+        New or replaced sparse matrices of cells by cells; ``None`` for none.
 
     Raises
     ------
@@ -131,7 +134,7 @@ def write_annotated_copy(
             shutil.copytree(source, temporary)
         else:
             shutil.copyfile(source, temporary)
-        _annotate(temporary, {"obsm": obsm, "uns": uns}, obs)
+        _annotate(temporary, {"obsm": obsm, "uns": uns, "obsp": obsp or {}}, obs)
 
 
 def _annotate(

@@ -1,0 +1,73 @@
+"""``atlash cluster``: find clusters of the cells of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atlash.cli import options
+from atlash.cli.messages import warnings_as_notes
+from atlash.cli.options import ScaleOption
+from atlash.cli.tables import print_clusters, print_json
+
+
+def cluster(
+    cells: Annotated[Path, typer.Argument(help="Cells to cluster (.h5ad or .zarr).")],
+    output: Annotated[
+        Path, typer.Argument(help="Copy with clusters to write, of the input's format.")
+    ],
+    *,
+    batch_key: Annotated[
+        str | None, typer.Option(help="Column of obs with batches, to be integrated.")
+    ] = None,
+    n_clusters: Annotated[
+        int | None, typer.Option(min=1, help="Number of clusters; found by default.")
+    ] = None,
+    resolution: Annotated[
+        float | None, typer.Option(help="Resolution of Leiden, its clusters taken as they are.")
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="Folder to save the fitted clusterer in.")
+    ] = None,
+    layer: options.Layer = None,
+    gene_column: options.GeneColumn = None,
+    scale: options.Scale = ScaleOption.auto,
+    key_added: Annotated[str, typer.Option(help="Prefix of what is written.")] = "atlash",
+    seed: Annotated[int, typer.Option(help="Seed.")] = 0,
+    threads: options.Threads = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Find clusters of CELLS and write a copy with them; CELLS itself is left as it is."""
+    from atlash.clustering import HashClusterer
+    from atlash.config import ClusterConfig
+    from atlash.data.write import check_copy, write_annotated_copy
+    from atlash.keys import ClusterKeys
+    from atlash.tl.cluster import cluster_cells, summarise
+
+    check_copy(cells, output)
+    config = ClusterConfig(
+        layer=layer,
+        gene_column=gene_column,
+        scale=scale.value,
+        n_threads=threads,
+        progress=not quiet,
+    )
+    clusterer = HashClusterer(
+        n_clusters or "auto", resolution=resolution, random_state=seed, config=config
+    )
+    with warnings_as_notes():
+        result = cluster_cells(cells, clusterer, batch_key=batch_key, keys=ClusterKeys(key_added))
+        columns = {str(name): result.obs[name] for name in result.obs}
+        write_annotated_copy(
+            cells, output, obs=columns, obsm=result.obsm, uns=result.uns, obsp=result.obsp
+        )
+        if save is not None:
+            clusterer.save(save)
+    summary = summarise(clusterer) | {"output": str(output)}
+    if as_json:
+        print_json(summary)
+    else:
+        print_clusters(summary)

@@ -1,0 +1,84 @@
+"""Cells by which clusters are compared: some of each, so that rare ones have a say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from atlash.clustering.distinct import Evidence, shared_variance
+from atlash.clustering.sketch import join, keep, keys_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from atlash.clustering.places import Places
+    from atlash.clustering.sketch import Sketch
+    from atlash.config import ClusterConfig
+    from atlash.data.normalize import BoundSource
+
+MAX_OF_CLUSTER = 2000
+"""Most cells of a cluster by which it is compared with others."""
+
+
+def gather(
+    bound: BoundSource,
+    cells: tuple[NDArray[np.int64], NDArray[np.int32]],
+    on_axes: Places,
+    everyone: Sketch,
+    config: ClusterConfig,
+) -> tuple[Evidence, NDArray[np.int32]]:
+    """Read some cells of each cluster again, and deal their counts into halves.
+
+    Parameters
+    ----------
+    bound
+        The cells.
+    cells
+        Rows of the source, each once, and their clusters ``(n,)``; where a cluster has too many
+        cells, those are taken that stand at even distances in this order.
+    on_axes
+        What brings them onto axes.
+    everyone
+        A fair sample of all cells, by which the shared variance is measured.
+    config
+        Options.
+
+    Returns
+    -------
+    The evidence, and the cluster of each of its cells.
+    """
+    picked = _some_of_each(cells[1])
+    order = np.argsort(cells[0][picked])
+    rows, labels = cells[0][picked][order], cells[1][picked][order]
+    size = config.chunk_size
+    parts = []
+    for start in range(0, len(rows), size):
+        part = bound.rows(rows[start : start + size])
+        everything = np.ones(part.X.shape[0], dtype=np.bool_)
+        parts.append(keep(bound, part, keys_of(part.X), everything))
+    few = join(parts)
+    halves = [_halves(few, on_axes, split) for split in range(config.n_splits)]
+    shared = [
+        shared_variance(*_halves(everyone, on_axes, split)) for split in range(config.n_splits)
+    ]
+    places = on_axes.of(few.logged).astype(np.float64)
+    evidence = Evidence(places, halves, float(np.mean(shared)))
+    return evidence, labels[np.searchsorted(rows, few.rows)]
+
+
+def _halves(
+    cells: Sketch, on_axes: Places, split: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    first, second = cells.halves(on_axes, split)
+    return first.astype(np.float64), second.astype(np.float64)
+
+
+def _some_of_each(labels: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return the places of at most 2,000 cells of each cluster, evenly spaced."""
+    order = np.argsort(labels, kind="stable")
+    picked = []
+    for members in np.split(order, np.flatnonzero(np.diff(labels[order])) + 1):
+        n = min(MAX_OF_CLUSTER, len(members))
+        picked.append(members[np.arange(n) * len(members) // n])
+    return np.concatenate(picked)

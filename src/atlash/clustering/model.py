@@ -1,0 +1,124 @@
+"""What was learned of cells without labels, and where it puts new ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from atlash.clustering.places import places_on
+from atlash.data.parallel import ordered_map
+from atlash.graph.buckets import assign
+from atlash.graph.neighbours import nearest
+from atlash.progress import n_threads_or_all, track
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_array
+
+    from atlash.clustering.axes import Axes
+    from atlash.clustering.genes import Genes
+    from atlash.clustering.partition import Buckets
+    from atlash.config import ClusterConfig
+    from atlash.data.normalize import BoundSource
+
+N_AROUND = 24
+"""Buckets around a cell's own whose clusters its membership is taken from."""
+
+
+@dataclass(frozen=True)
+class ClusterModel:
+    """Brings cells into buckets, and buckets into clusters.
+
+    Attributes
+    ----------
+    genes, axes
+        What gives places.
+    centres
+        Of the buckets ``(n_buckets, n_axes)``, float32.
+    sizes
+        Cells learned from in each ``(n_buckets,)``, int64.
+    cluster
+        Cluster of each bucket ``(n_buckets,)``, int32; the largest cluster is 0.
+    """
+
+    genes: Genes
+    axes: Axes
+    centres: NDArray[np.float32]
+    sizes: NDArray[np.int64]
+    cluster: NDArray[np.int32]
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of clusters."""
+        return int(self.cluster.max()) + 1
+
+    def place(self, bound: BoundSource, config: ClusterConfig) -> NDArray[np.float32]:
+        """Return places ``(n, n_axes)`` of cells; NaN for cells without counts."""
+        on_axes = places_on(self.axes.matrix, self.genes)
+        places = np.empty((bound.n_cells, on_axes.n_axes), dtype=np.float32)
+
+        def work(item: tuple[slice, csr_array]) -> int:
+            part = bound.project(item[1], item[0])
+            places[part.rows] = on_axes.of(part.X, bound.measured_features)
+            places[part.rows][part.library == 0] = np.nan
+            return part.X.shape[0]
+
+        chunks = bound.source.chunks(config.chunk_size)
+        with track("Placing cells", bound.n_cells, show=config.progress) as advance:
+            for n in ordered_map(work, chunks, n_threads=n_threads_or_all(config.n_threads)):
+                advance(n)
+        return places
+
+    def bucket_of(self, places: NDArray[np.float32], n_threads: int | None) -> NDArray[np.int32]:
+        """Return the bucket of each cell ``(n,)``, -1 for cells without a place."""
+        known = ~np.isnan(places[:, 0])
+        bucket = np.full(len(places), -1, dtype=np.int32)
+        if known.any():
+            bucket[known] = assign(places[known], self.centres, n_threads=n_threads)
+        return bucket
+
+    def membership(
+        self, places: NDArray[np.float32], bucket: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Return how much of what lies around each cell belongs to its cluster ``(n,)``.
+
+        Parameters
+        ----------
+        places
+            ``(n, n_axes)``.
+        bucket
+            Bucket of each cell ``(n,)``; -1 gives 0.
+
+        Returns
+        -------
+        In [0, 1], float32: the share of its own cluster among the 24 buckets around its bucket
+        and that itself; each weighs its cells times Student's kernel of its distance.
+        """
+        from atlash.clustering._vote import vote
+
+        share = np.zeros(len(places), dtype=np.float32)
+        known = bucket >= 0
+        of_known = np.empty(int(known.sum()), dtype=np.float32)
+        around = self._around()
+        vote(
+            places[known], bucket[known], self.centres, around, self.cluster, self.sizes, of_known
+        )
+        share[known] = of_known
+        return share
+
+    def _around(self) -> NDArray[np.int32]:
+        """Return each bucket and those nearest to it ``(n_buckets, at most 25)``."""
+        own = np.arange(len(self.centres), dtype=np.int32)[:, None]
+        if len(self.centres) == 1:
+            return own
+        near = nearest(self.centres, n_neighbors=min(N_AROUND, len(self.centres) - 1))
+        return np.hstack([own, near.rows])
+
+
+def model_of(
+    genes: Genes, axes: Axes, buckets: Buckets, cluster: NDArray[np.int32]
+) -> ClusterModel:
+    """Join what was learned."""
+    return ClusterModel(genes, axes, buckets.centres, buckets.sizes, cluster)

@@ -1,0 +1,148 @@
+"""A fitted clusterer as a folder: numbers in safetensors, the rest in JSON; no pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from atlash.clustering.axes import Axes
+from atlash.clustering.genes import Genes
+from atlash.clustering.model import ClusterModel
+from atlash.data.genes import GeneTable
+from atlash.data.normalize import Recipe
+from atlash.data.write import atomic_path
+from atlash.errors import FileFormatError, OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from atlash.config import ClusterConfig
+
+FORMAT = 1
+MANIFEST, GENES, WEIGHTS = "manifest.json", "genes.parquet", "weights.safetensors"
+
+
+def write(path: str | Path, model: ClusterModel, facts: Mapping[str, Any]) -> None:
+    """Write a model as a folder, whole or not at all; one that is there is replaced.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written, or a folder is there that holds something else.
+    """
+    from safetensors.numpy import save
+
+    _check_replaceable(Path(path).expanduser())
+    table = model.genes.recipe.genes.to_frame().assign(
+        fraction=model.genes.recipe.fraction, feature=model.genes.recipe.feature_of_gene
+    )
+    with atomic_path(path) as folder:
+        folder.mkdir()
+        table.to_parquet(folder / GENES)
+        (folder / WEIGHTS).write_bytes(save(_arrays(model)))
+        sums = {name: _sha256(folder / name) for name in (GENES, WEIGHTS)}
+        manifest = {"format": FORMAT, "atlash": version("atlash"), "files": sums, **facts}
+        manifest["checksum"] = _checksum(manifest)
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+
+
+def read(path: str | Path) -> tuple[ClusterModel, dict[str, Any]]:
+    """Read a model and the facts that were written with it.
+
+    Raises
+    ------
+    FileFormatError
+        If a file is missing or is not what was written; the message names it.
+    """
+    import pandas as pd
+    from safetensors.numpy import load
+
+    folder = Path(path).expanduser()
+    facts = _manifest(folder)
+    for name, expected in facts["files"].items():
+        if name not in {GENES, WEIGHTS} or _sha256(folder / name) != expected:
+            msg = f"{str(folder / name)!r} is not what was saved. Take the folder from a copy."
+            raise FileFormatError(msg)
+    frame = pd.read_parquet(folder / GENES)
+    arrays = load((folder / WEIGHTS).read_bytes())
+    feature = frame["feature"].to_numpy()
+    chosen = np.flatnonzero(feature >= 0).astype(np.int32)
+    fraction = frame["fraction"].to_numpy(dtype=np.float64)
+    recipe = Recipe(GeneTable.from_frame(frame), fraction, chosen[np.argsort(feature[chosen])])
+    genes = Genes(recipe, arrays["mean"], arrays["inverse_scale"])
+    axes = Axes(arrays["axes"], arrays["reliability"])
+    model = ClusterModel(genes, axes, arrays["centres"], arrays["sizes"], arrays["cluster"])
+    return model, facts
+
+
+def _arrays(model: ClusterModel) -> dict[str, NDArray[Any]]:
+    named = {
+        "mean": model.genes.mean,
+        "inverse_scale": model.genes.inverse_scale,
+        "axes": model.axes.matrix,
+        "reliability": model.axes.reliability,
+        "centres": model.centres,
+        "sizes": model.sizes,
+        "cluster": model.cluster,
+    }
+    return {name: np.ascontiguousarray(array) for name, array in named.items()}
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Raise :class:`OutputError` where a folder would be lost that is no saved clusterer."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / WEIGHTS).is_file():
+        msg = (
+            f"{str(folder)!r} is a folder that holds something else than a saved clusterer, and "
+            "is left as it is. Choose another name."
+        )
+        raise OutputError(msg)
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """Return what the manifest says, checked."""
+    try:
+        facts = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        checksum = facts.pop("checksum", None)
+        found = facts["format"], set(facts["files"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        msg = (
+            f"{str(folder)!r} holds no saved clusterer: {MANIFEST!r} cannot be read "
+            f"({type(error).__name__}). Give the folder that `HashClusterer.save` wrote."
+        )
+        raise FileFormatError(msg) from error
+    if found[0] != FORMAT or found[1] != {GENES, WEIGHTS}:
+        msg = (
+            f"{str(folder)!r} is of format {found[0]!r}; this atlash reads format {FORMAT}. "
+            "A newer atlash may read it."
+        )
+        raise FileFormatError(msg)
+    if checksum != _checksum(facts):
+        msg = f"{str(folder / MANIFEST)!r} is not what was saved. Take the folder from a copy."
+        raise FileFormatError(msg)
+    return dict(facts)
+
+
+def _checksum(facts: Mapping[str, Any]) -> str:
+    canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    if not path.is_file():
+        msg = f"{str(path)!r} is missing. Take the folder from a copy."
+        raise FileFormatError(msg)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def settings(config: ClusterConfig) -> dict[str, Any]:
+    """Return the options that change what is found, as plain values."""
+    left_out = {"n_threads", "progress", "chunk_size"}
+    return {name: value for name, value in asdict(config).items() if name not in left_out}

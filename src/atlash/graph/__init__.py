@@ -1,0 +1,1 @@
+"""Graphs of cells: buckets, neighbours, shared neighbours, partitions. numpy, numba and igraph."""
