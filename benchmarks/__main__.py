@@ -20,6 +20,11 @@ BENCHMARKS = {
     "search-quality": "benchmarks.search_quality",
     "search": "benchmarks.search",
     "search-kernel": "benchmarks.search_kernel",
+    "clustering": "benchmarks.clustering",
+    "clustering-rare": "benchmarks.clustering_rare",
+    "clustering-development": "benchmarks.clustering_development",
+    "trajectory": "benchmarks.trajectory",
+    "integration": "benchmarks.integration",
     "report": "benchmarks.report",
     "celltypist-env": "benchmarks.peers.celltypist",
 }

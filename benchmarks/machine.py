@@ -12,7 +12,18 @@ from typing import Any
 
 from benchmarks.places import RESULTS, cache_folder
 
-PACKAGES = ("atlash", "numpy", "scipy", "scikit-learn", "torch", "scanpy", "anndata", "numba")
+PACKAGES = (
+    "atlash",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "torch",
+    "scanpy",
+    "anndata",
+    "numba",
+    "igraph",
+    "pynndescent",
+)
 
 
 def machine() -> dict[str, Any]:
@@ -27,7 +38,7 @@ def provenance() -> dict[str, Any]:
         "machine": machine(),
         "threads": os.environ.get("OMP_NUM_THREADS", "all"),
         "python": platform.python_version(),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": {name: version_of(name) for name in PACKAGES},
     }
 
 
@@ -46,7 +57,8 @@ def write_result(name: str, result: dict[str, Any], *, half: str | None = None) 
     return path
 
 
-def _version(name: str) -> str | None:
+def version_of(name: str) -> str | None:
+    """Version of an installed package, ``None`` where there is none."""
     try:
         return version(name)
     except PackageNotFoundError:

@@ -246,6 +246,11 @@ class ClusterKeys:
         return f"X_{self.prefix}"
 
     @property
+    def codes(self) -> str:
+        """``obsm``: hash codes, the word of each head."""
+        return f"{self.prefix}_words"
+
+    @property
     def neighbors(self) -> NeighborKeys:
         """``obsp`` and ``uns``: the graph of nearest cells, in scanpy's layout."""
         return NeighborKeys(f"{self.prefix}_neighbors")

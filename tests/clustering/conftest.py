@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
+from atlash.clustering import HashClusterer
+from atlash.clustering.axes import learn_axes
+from atlash.clustering.genes import survey
 from atlash.clustering.learned import LearningCells
+from atlash.config import ClusterConfig, InputConfig
+from atlash.data.source import open_source
 
 N_TYPES, N_DIMS, N_GENES = 4, 6, 30
 
@@ -32,3 +37,51 @@ def sketch(types):
         library=np.asarray(counts.sum(axis=1), dtype=np.float64) + 20,
         weight=np.ones(len(types)),
     )
+
+
+@pytest.fixture(scope="session")
+def quiet():
+    """Return options without progress, on one thread."""
+
+    def options(**changes):
+        return ClusterConfig(**({"progress": False, "n_threads": 1} | changes))
+
+    return options
+
+
+@pytest.fixture(scope="session")
+def look(quiet):
+    """Survey cells, by batches if wanted."""
+
+    def run(cells, batches=None, **changes):
+        options = quiet(**changes)
+        inputs = InputConfig(chunk_size=options.chunk_size, scale=options.scale)
+        return survey(open_source(cells), batches, inputs, options)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def surveyed(look, atlas_counts):
+    """What the first pass finds in `atlas_counts`, over 120 of its genes; shared."""
+    return look(atlas_counts, n_genes=120)
+
+
+@pytest.fixture(scope="session")
+def dealt(surveyed, quiet):
+    """Axes of `surveyed` and its cells with their counts; shared."""
+    return learn_axes(surveyed, quiet())
+
+
+@pytest.fixture(scope="session")
+def fitted(atlas_counts, quiet):
+    """A clusterer fitted to `atlas_counts`; shared, not to be changed."""
+    return HashClusterer(config=quiet()).fit(atlas_counts)
+
+
+@pytest.fixture(scope="session")
+def dense(surveyed, atlas_counts):
+    """Log expression of the chosen genes in float64, the slow way ``(360, 120)``."""
+    counts = atlas_counts.X.toarray().astype(np.float64)
+    logged = np.log1p(1e4 * counts / counts.sum(axis=1, keepdims=True))
+    return logged[:, surveyed.genes.recipe.features]

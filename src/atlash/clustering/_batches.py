@@ -9,25 +9,29 @@ from numpy.typing import NDArray
 Doubles = NDArray[np.float64]
 
 NOTHING = 1e-9
-"""Share of a cluster in a cell below which it does not move the cell."""
+"""Share of a soft cluster in a cell below which it does not move the cell."""
 
 
 @numba.njit(cache=True, nogil=True)
 def fill_shares(
     place: Doubles, centres: Doubles, log_weight: Doubles, sharpness: float, out: Doubles
-) -> None:
-    """Write the share of each soft cluster in one cell, by the cosine of their directions."""
-    n_clusters, n_axes = centres.shape
+) -> float:
+    """Write the share of each soft cluster in one cell; return the length of its place.
+
+    ``centres`` is ``(d, K)``, its columns unit vectors: clusters are told apart by direction.
+    """
+    n_axes, n_clusters = centres.shape
     squared = 0.0
+    out[:] = 0
     for d in range(n_axes):
         squared += place[d] * place[d]
-    scale = sharpness / np.sqrt(squared) if squared > 0 else 0.0
+        for k in range(n_clusters):
+            out[k] += place[d] * centres[d, k]
+    length = np.sqrt(squared)
+    scale = sharpness / length if length > 0 else 0.0
     greatest = -np.inf
     for k in range(n_clusters):
-        cosine = 0.0
-        for d in range(n_axes):
-            cosine += place[d] * centres[k, d]
-        out[k] = log_weight[k] + scale * cosine
+        out[k] = log_weight[k] + scale * out[k]
         greatest = max(greatest, out[k])
     total = 0.0
     for k in range(n_clusters):
@@ -35,6 +39,7 @@ def fill_shares(
         total += out[k]
     for k in range(n_clusters):
         out[k] /= total
+    return float(length)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -44,55 +49,55 @@ def add_points(  # noqa: PLR0917 - numba takes arguments by position
     weight: Doubles,
     batch: NDArray[np.int32],
     centres: Doubles,
-    log_weight: Doubles,
+    log_weights: Doubles,
     sharpness: float,
     mass: Doubles,
     sums: Doubles,
     directions: Doubles,
 ) -> None:
-    """Share points out over the soft clusters, and add them up.
+    """Share points out over the soft clusters ``centres (d, K)``, and add them up.
 
-    ``mass (n_batches, K)`` gets the cells, ``sums (n_batches, K, d)`` the points as they were,
-    ``directions (K, d)`` the unit vectors of the points as they are moved.
+    ``mass (n_batches, K)`` gets the cells, ``sums (n_batches, K, d)`` the points as they were
+    given, ``directions (K, d)`` the unit vectors of the points where they are now.
     """
-    n_clusters, n_axes = centres.shape
-    shares = np.empty(n_clusters)
+    n_axes, n_clusters = centres.shape
+    shares = np.empty(n_clusters, dtype=np.float64)
     mass[:] = 0
     sums[:] = 0
     directions[:] = 0
     for i in range(len(points)):
         b = batch[i]
-        fill_shares(moved[i], centres, log_weight[b], sharpness, shares)
-        squared = 0.0
-        for d in range(n_axes):
-            squared += moved[i, d] * moved[i, d]
-        length = np.sqrt(squared) if squared > 0 else 1.0
+        length = fill_shares(moved[i], centres, log_weights[b], sharpness, shares)
+        inverse = 1 / length if length > 0 else 0.0
         for k in range(n_clusters):
             part = weight[i] * shares[k]
             mass[b, k] += part
             for d in range(n_axes):
                 sums[b, k, d] += part * points[i, d]
-                directions[k, d] += part * moved[i, d] / length
+                directions[k, d] += part * inverse * moved[i, d]
 
 
 @numba.njit(cache=True, nogil=True)
 def move(  # noqa: PLR0917
-    points: Doubles,
+    points: NDArray[np.float32] | Doubles,
     batch: NDArray[np.int32],
     centres: Doubles,
     log_weights: Doubles,
-    offsets: Doubles,
     sharpness: Doubles,
+    offsets: Doubles,
     moved: Doubles,
 ) -> None:
-    """Move points by the offsets of their batch in their soft clusters, round after round.
+    """Take the offsets of their batch in their soft clusters off points, round after round.
 
-    ``moved`` holds where they stand before, and after.
+    ``moved`` holds where the points stand before the first of the rounds ``(n_rounds, d, K)``,
+    and after the last. Points of batch -1 stay.
     """
-    n_rounds, n_clusters, n_axes = centres.shape
-    shares = np.empty(n_clusters)
+    n_rounds, n_axes, n_clusters = centres.shape
+    shares = np.empty(n_clusters, dtype=np.float64)
     for i in range(len(points)):
         b = batch[i]
+        if b < 0:
+            continue
         for t in range(n_rounds):
             fill_shares(moved[i], centres[t], log_weights[t, b], sharpness[t], shares)
             for d in range(n_axes):

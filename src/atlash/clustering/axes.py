@@ -39,6 +39,8 @@ NOISE, SIGNAL = 0.4, 0.6
 """Correlation of the halves at which an axis counts for nothing, and for all it is."""
 MIN_AXES = 3
 """Axes that count for at least half, however noisy."""
+MIN_CELLS_OF_AXIS = 3
+"""Cells for each axis looked at, so that a fold of them has more cells than axes."""
 SKETCH_CELLS = 16_000
 """About how many cells are asked how noisy the axes are."""
 
@@ -57,6 +59,11 @@ class Axes:
 
     matrix: NDArray[np.float32]
     reliability: NDArray[np.float64]
+
+    @property
+    def any_signal(self) -> bool:
+        """Whether any axis tells more than noise."""
+        return bool((self.reliability > NOISE).any())
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,7 @@ def learn_axes(survey: Survey, config: ClusterConfig) -> tuple[Axes, Sketch]:
     The axes, and about 16,000 cells with their counts.
     """
     gram, sketch = _read(survey, config)
-    most = min(MAX_AXES, len(gram.sums), max(1, gram.n - 1))
+    most = min(MAX_AXES, len(gram.sums), max(1, gram.n // MIN_CELLS_OF_AXIS))
     reliability = _reliability(sketch, survey.genes, most, config.n_splits)
     weight = np.clip((reliability - NOISE) / (SIGNAL - NOISE), 0, 1)
     weight[:MIN_AXES] = np.maximum(weight[:MIN_AXES], 0.5)

@@ -1,121 +1,283 @@
-"""Batches brought together: soft clusters that all batches share, and offsets of each batch."""
+"""Batches brought together: soft clusters that batches share, and each batch's offset in them.
+
+After Harmony (Korsunsky et al., Nature Methods 2019): rounds of a soft k-means on directions, in
+which a batch is held off clusters that it already fills more than others do, and of a ridge
+regression of places on batches within each cluster; what the batch explains is taken off. Four
+things are different. Both steps learn from the means of cells of one bucket and one batch, so that
+their cost does not grow with the cells. Clusters are broad at first and become narrow, so
+that strong offsets, which keep batches in clusters of their own, are seen. Offsets shrink towards
+the batch's mean offset over all clusters, not towards none. And what is learned is a function of a
+cell's place and its batch alone, which new cells of these batches go through as well.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from atlash.clustering.batch_offsets import BatchOffsets, check_batches
 from atlash.graph.buckets import assign, learn_centres
-from atlash.graph.work import as_places, run_spans, spread
-from atlash.progress import n_threads_or_all
+from atlash.graph.work import as_places
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
+    Doubles = NDArray[np.float64]
+
+CELLS_A_CLUSTER = 30
+"""There is at most one soft cluster for so many cells of a batch of mean size."""
+DAMPING = 0.5
+"""How far a step moves the weights of clusters; moved all the way, batches swing to and fro."""
+TINY = 1e-12
 
 
 @dataclass(frozen=True)
 class BatchConfig:
+    """How batches are brought together; chosen on simulated batches, not on real ones.
+
+    Parameters
+    ----------
+    n_clusters
+        Soft clusters, at most one for each 30 cells of a batch of mean size.
+    sigma
+        Width of a soft cluster in the last rounds, in squared distance of directions.
+    first_sigma
+        Width in the first round; it halves from round to round.
+    theta
+        How strongly a batch is held off clusters that it fills too much; 0 not at all.
+    ridge
+        Weight of the prior of an offset, in cells.
+    expected_ridge
+        The same, as a share of the cells that the batch would have in the cluster were it mixed
+        well: where it has far fewer, its few cells are not asked.
+    mean_ridge
+        Weight of the prior, no offset, of a batch's mean offset, in cells.
+    n_rounds, n_steps
+        Most rounds, and steps of k-means in each.
+    tolerance
+        Rounds end when cells move by less than this share of what they have moved in all.
+    n_buckets
+        Buckets whose means are learned from; up to so many cells, each stands for itself.
+    """
+
     n_clusters: int = 50
-    cells_a_cluster: int = 30
-    sigma: float = 0.1
+    sigma: float = 0.2
+    first_sigma: float = 3.2
     theta: float = 2.0
-    alpha: float = 0.2
-    least_ridge: float = 10.0
+    ridge: float = 10.0
+    expected_ridge: float = 0.2
+    mean_ridge: float = 50.0
     n_rounds: int = 10
     n_steps: int = 10
-    n_buckets: int = 4096
-    tolerance: float = 0.01
-    pooled: bool = True
-    start: float = 1.0
-    centre: bool = False
-    few: float = 50.0
-    pfull: float = 1.0
+    tolerance: float = 0.03
+    n_buckets: int = 2000
 
 
-@dataclass(frozen=True)
-class Offsets:
-    centres: NDArray[np.float64]
-    log_weights: NDArray[np.float64]
-    offsets: NDArray[np.float64]
-    sharpness: float
+class Correction(NamedTuple):
+    """Cells brought together.
 
-    def apply(self, Z, batches, *, n_threads=None):
-        from atlash.clustering._batches import move
-        places = as_places(Z); b = np.ascontiguousarray(batches, dtype=np.int32)
-        out = np.empty_like(places)
-        def work(span):
-            a, z = span
-            for s in range(a, z, 4096):
-                rows = slice(s, min(s + 4096, z))
-                points = places[rows].astype(np.float64); moved = points.copy()
-                move(points, b[rows], self.centres, self.log_weights, self.offsets, self.sharpness, moved)
-                out[rows] = moved
-        threads = n_threads_or_all(n_threads)
-        run_spans(work, spread(len(places), 8 * threads), threads)
-        return out
+    Attributes
+    ----------
+    places
+        ``(N, d)``, float32.
+    offsets
+        What moved them, for new cells.
+    """
+
+    places: NDArray[np.float32]
+    offsets: BatchOffsets
 
 
-def _points(places, batches, n_buckets, n_threads):
+def correct(
+    Z: ArrayLike,
+    batches: ArrayLike,
+    *,
+    config: BatchConfig | None = None,
+    n_threads: int | None = None,
+) -> Correction:
+    """Take off what batches add to the places of cells.
+
+    A type that one batch alone holds moves by little more than its batch's mean offset, and a
+    batch of few cells hardly moves. One batch gives its places back as they are. Batches that share no
+    type have nothing to be brought together by, and are laid over each other in part.
+
+    Parameters
+    ----------
+    Z
+        Places of cells ``(N, d)``, finite; directions are seen from the origin, so that it should
+        lie amid the cells.
+    batches
+        Batch of each cell ``(N,)``, whole numbers from 0 on.
+    config
+        Options; ``None`` stands for ``BatchConfig()``.
+    n_threads
+        Threads; ``None`` takes all cores. They do not change the result.
+
+    Returns
+    -------
+    The places, and the offsets.
+
+    Raises
+    ------
+    ValueError
+        If there is not one batch a cell, or one is negative.
+    EmptyInputError
+        If there is no cell.
+    InvalidValuesError
+        If a place is NaN or infinite.
+    """
+    chosen = BatchConfig() if config is None else config
+    places = as_places(Z)
+    of_cell = check_batches(batches, len(places), least=0, most=None)
+    points = _points(places, of_cell, chosen.n_buckets, n_threads)
+    several = len(np.unique(of_cell)) > 1
+    n_rounds = chosen.n_rounds if several else 0
+    learned = _learn(points, len(places), chosen, n_rounds, n_threads)
+    return Correction(learned.apply(places, of_cell, n_threads=n_threads), learned)
+
+
+class _Points(NamedTuple):
+    """Means of cells of one bucket and one batch: where, how many cells, and which batch."""
+
+    places: Doubles
+    weight: Doubles
+    batch: NDArray[np.int32]
+
+    @property
+    def sizes(self) -> Doubles:
+        """Cells of each batch ``(n_batches,)``."""
+        return np.bincount(self.batch, self.weight).astype(np.float64)
+
+
+def _points(
+    places: NDArray[np.float32], batch: NDArray[np.int32], n_buckets: int, n_threads: int | None
+) -> _Points:
     if len(places) <= n_buckets:
-        return places.astype(np.float64), np.ones(len(places)), batches
+        return _Points(places.astype(np.float64), np.ones(len(places)), batch)
     centres = learn_centres(places, n_buckets, random_state=0, n_threads=n_threads)
-    bucket = assign(places, centres, n_threads=n_threads)
-    n_b = int(batches.max()) + 1
-    pair, which = np.unique(bucket.astype(np.int64) * n_b + batches, return_inverse=True)
+    bucket = assign(places, centres, n_threads=n_threads).astype(np.int64)
+    n_batches = int(batch.max()) + 1
+    pairs, which = np.unique(bucket * n_batches + batch, return_inverse=True)
     weight = np.bincount(which).astype(np.float64)
-    sums = np.stack([np.bincount(which, places[:, d], len(pair)) for d in range(places.shape[1])], axis=1)
-    return sums / weight[:, None], weight, (pair % n_b).astype(np.int32)
+    sums = [np.bincount(which, column, len(pairs)) for column in places.T]
+    return _Points(
+        np.stack(sums, axis=1) / weight[:, None], weight, (pairs % n_batches).astype(np.int32)
+    )
 
 
-def _unit(x):
-    n = np.sqrt((x * x).sum(axis=1, keepdims=True))
-    return x / np.where(n > 0, n, 1)
+def _learn(
+    points: _Points, n_cells: int, config: BatchConfig, n_rounds: int, n_threads: int | None
+) -> BatchOffsets:
+    """Alternate soft clusters and offsets, until points come to rest."""
+    from atlash.clustering._batches import move
 
-
-def correct(Z, batches, config=BatchConfig(), *, n_threads=None):
-    from atlash.clustering._batches import add_points, move
-    places = as_places(Z); b = np.ascontiguousarray(batches, dtype=np.int32)
-    points, weight, of = _points(places, b, config.n_buckets, n_threads)
-    B, d = int(b.max()) + 1, places.shape[1]
-    K = max(1, min(config.n_clusters, len(places) // config.cells_a_cluster))
-    moved = points.copy()
-    n_of = np.bincount(of, weight, B)
-    if config.centre:
-        mm = np.stack([np.bincount(of, weight*points[:, a], B) for a in range(d)], axis=1) / np.maximum(n_of,1)[:, None]
-        g0 = (mm - (n_of[:,None]*mm).sum(0)/n_of.sum()) * (n_of/(n_of+50))[:,None]
-        moved = points - g0[of]
-    centres = _unit(learn_centres(_unit(moved).astype(np.float32), K, random_state=0, n_threads=n_threads).astype(np.float64))
-    K = len(centres)
-    sharp = 2 / config.sigma
-    logw = np.zeros((B, K)); mass = np.empty((B, K)); sums = np.empty((B, K, d)); dirs = np.empty((K, d))
-    share_b = np.bincount(of, weight, B) / weight.sum()
-    H = []
-    for t in range(config.n_rounds):
-        sharp = 2 / (config.sigma * max(1.0, config.start * .5**t))
-        for s in range(config.n_steps):
-            add_points(points, moved, weight, of, centres, logw, sharp, mass, sums, dirs)
-            E = share_b[:, None] * mass.sum(0)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                new = config.theta * np.log((2 * E + 1e-12) / (mass + E + 1e-12))
-            logw = .5 * (logw + new)
-            centres = _unit(dirs)
-        add_points(points, moved, weight, of, centres, logw, sharp, mass, sums, dirs)
-        E = share_b[:, None] * mass.sum(0)
-        ridge = config.alpha * E + config.least_ridge
-        mean = sums / np.maximum(mass, 1e-12)[..., None]
-        c = mass * ridge / (mass + ridge)
-        anchor = (c[..., None] * mean).sum(0) / np.maximum(c.sum(0), 1e-12)[:, None]
-        off = (mass / (mass + ridge))[..., None] * (mean - anchor)
-        if config.pooled:
-            g = (mass[..., None] * off).sum(1) / (mass**2/(mass+ridge)).sum(1)[:, None]
-            off = off + (ridge / (mass + ridge))[..., None] * (g * (share_b*weight.sum()/(share_b*weight.sum()+config.few))[:,None])[:, None, :]
-        H.append((centres, logw.copy(), off, sharp))
+    n_batches = int((points.sizes > 0).sum())
+    most = max(1, min(config.n_clusters, n_cells // (CELLS_A_CLUSTER * n_batches)))
+    start = _unit(points.places).astype(np.float32)
+    centres = _unit(learn_centres(start, most, random_state=0, n_threads=n_threads).astype(float))
+    log_weights = np.zeros((len(points.sizes), len(centres)))
+    moved = points.places.copy()
+    shape = log_weights.shape
+    none = (np.empty((0, *centres.shape)), np.empty((0, *shape)), np.empty(0))
+    learned = BatchOffsets(*none, np.empty((0, *shape, centres.shape[1])))
+    for number in range(n_rounds):
+        sigma = max(config.sigma, config.first_sigma / 2**number)
+        sums = _Sums(points, moved, 2 / sigma, shape)
+        for _ in range(config.n_steps):
+            log_weights, centres = sums.step(centres, log_weights, config.theta)
+        sums.add(centres, log_weights)
+        offsets = _offsets(sums.mass, sums.sums, points.sizes, config)
+        learned = _with_round(learned, centres, log_weights, 2 / sigma, offsets)
         before = moved.copy()
-        move(points, of, centres[None], logw[None], off[None], np.array([sharp]), moved)
-        step = np.sqrt((weight[:, None] * (moved - before) ** 2).sum() / (weight[:, None] * (moved - points) ** 2).sum().clip(1e-30))
-        if step < config.tolerance and config.start * .5**t <= 1:
+        move(
+            points.places, points.batch, np.ascontiguousarray(centres.T)[None],
+            log_weights[None], learned.sharpness[-1:], offsets[None], moved,
+        )  # fmt: skip
+        if sigma <= config.sigma and _at_rest(points, before, moved, config.tolerance):
             break
-    return Offsets(np.array([h[0] for h in H]), np.array([h[1] for h in H]), np.array([h[2] for h in H]), np.array([h[3] for h in H]))
+    return learned
+
+
+class _Sums:
+    """Sums of points over soft clusters, at one sharpness."""
+
+    def __init__(
+        self, points: _Points, moved: Doubles, sharpness: float, shape: tuple[int, ...]
+    ) -> None:
+        self._points, self._moved, self._sharpness = points, moved, sharpness
+        self.mass = np.empty(shape)
+        self.sums = np.empty((*shape, moved.shape[1]))
+        self._directions = np.empty(self.sums.shape[1:])
+
+    def add(self, centres: Doubles, log_weights: Doubles) -> None:
+        """Share the points out and add them up."""
+        from atlash.clustering._batches import add_points
+
+        add_points(
+            self._points.places, self._moved, self._points.weight, self._points.batch,
+            np.ascontiguousarray(centres.T), log_weights, self._sharpness,
+            self.mass, self.sums, self._directions,
+        )  # fmt: skip
+
+    def step(
+        self, centres: Doubles, log_weights: Doubles, theta: float
+    ) -> tuple[Doubles, Doubles]:
+        """Return weights that even batches out a little more, and centres amid their points."""
+        self.add(centres, log_weights)
+        even = _even(self.mass, self._points.sizes)
+        wanted = theta * np.log((2 * even + TINY) / (self.mass + even + TINY))
+        return log_weights + DAMPING * (wanted - log_weights), _unit(self._directions)
+
+
+def _offsets(mass: Doubles, sums: Doubles, sizes: Doubles, config: BatchConfig) -> Doubles:
+    """Return the ridge estimate of each batch's offset in each cluster ``(n_batches, K, d)``.
+
+    With cells ``n_b``, mean ``m_b`` and prior weight ``r_b`` of a batch, the level ``a`` and the
+    offsets ``w_b`` that make ``sum_b n_b |m_b - a - w_b|^2 + r_b |w_b|^2`` least are
+    ``w_b = n_b / (n_b + r_b) (m_b - a)`` with ``a`` the mean of ``m_b`` weighted by
+    ``n_b r_b / (n_b + r_b)``. What is left of each offset is filled with the batch's mean one.
+    """
+    prior = config.ridge + config.expected_ridge * _even(mass, sizes)
+    trust = mass / (mass + prior)
+    means = sums / np.maximum(mass, TINY)[..., None]
+    say = trust * prior
+    level = (say[..., None] * means).sum(axis=0) / np.maximum(say.sum(axis=0), TINY)[:, None]
+    own = trust[..., None] * (means - level)
+    total = np.maximum((mass * trust).sum(axis=1), TINY)
+    mean_offset = (mass[..., None] * own).sum(axis=1) / total[:, None]
+    mean_offset *= (sizes / (sizes + config.mean_ridge))[:, None]
+    return np.asarray(own + (1 - trust)[..., None] * mean_offset[:, None, :])
+
+
+def _with_round(
+    learned: BatchOffsets,
+    centres: Doubles,
+    log_weights: Doubles,
+    sharpness: float,
+    offsets: Doubles,
+) -> BatchOffsets:
+    return BatchOffsets(
+        np.append(learned.centres, centres[None], axis=0),
+        np.append(learned.log_weights, log_weights[None], axis=0),
+        np.append(learned.sharpness, sharpness),
+        np.append(learned.offsets, offsets[None], axis=0),
+    )
+
+
+def _even(mass: Doubles, sizes: Doubles) -> Doubles:
+    """Return the cells of each batch in each cluster, were batches mixed evenly."""
+    return (sizes / sizes.sum())[:, None] * mass.sum(axis=0)
+
+
+def _at_rest(points: _Points, before: Doubles, after: Doubles, tolerance: float) -> bool:
+    last = (points.weight[:, None] * np.square(after - before)).sum()
+    in_all = (points.weight[:, None] * np.square(after - points.places)).sum()
+    return bool(last <= tolerance**2 * in_all)
+
+
+def _unit(rows: Doubles) -> Doubles:
+    """Return rows over their lengths; rows of zeros stay."""
+    length = np.sqrt(np.square(rows).sum(axis=1, keepdims=True))
+    return np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)

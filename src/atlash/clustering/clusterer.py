@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from atlash.clustering.fitting import MIN_CELLS, Fitted, Wanted, fit
-from atlash.clustering.model import ClusterModel, model_of
+from atlash.clustering.model import ClusterModel
 from atlash.clustering.stability import bucket_stability, cluster_stability
 from atlash.clustering.store import read, settings, write
 from atlash.config import ClusterConfig, InputConfig
@@ -46,6 +46,9 @@ class Clusters:
         Bucket of each cell ``(n,)``, int32; -1 for cells without counts.
     embedding
         Places ``(n, n_axes)``, float32; NaN for cells without counts.
+    codes
+        Hash codes ``(n, n_heads)``, uint16: the word of each head; 65,535 for cells without
+        counts.
     """
 
     labels: NDArray[np.int32]
@@ -53,6 +56,7 @@ class Clusters:
     stability: NDArray[np.float32]
     bucket: NDArray[np.int32]
     embedding: NDArray[np.float32]
+    codes: NDArray[np.uint16]
 
 
 class HashClusterer:
@@ -127,7 +131,15 @@ class HashClusterer:
         batches = None if batch_key is None else _batches(source.obs, batch_key)
         self._check_number(source)
         fitted = fit(source, batches, self._inputs(), self.config, self.wanted)
-        self.model_ = model_of(fitted.genes, fitted.axes, fitted.buckets, fitted.cluster_of_bucket)
+        self.model_ = ClusterModel(
+            genes=fitted.genes,
+            axes=fitted.axes,
+            learned=fitted.learned,
+            heads=fitted.heads,
+            centres=fitted.buckets.centres,
+            sizes=fitted.buckets.sizes,
+            cluster=fitted.cluster_of_bucket,
+        )
         self.clusters_ = _clusters(fitted, self.model_, source.n_cells)
         self.graph_ = fitted.graph, fitted.rows
         self.facts_ = _facts(fitted, self)
@@ -294,6 +306,7 @@ def _told(
         stability=np.where(known, stability[bucket], 0).astype(np.float32),
         bucket=bucket,
         embedding=places,
+        codes=model.codes(places),
     )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -36,17 +36,31 @@ class Evidence:
 
     Attributes
     ----------
+    rows
+        Where they stand in the source ``(n,)``.
     places
         ``(n, n_axes)``, float64.
     halves
         Places of both halves of their counts, a pair for each split, ``(n, n_axes)`` each.
     variance
         Variance that the halves of a cell share, summed over axes: the yardstick of distance.
+        Where they share none, all clusters count as near.
     """
 
+    rows: NDArray[np.int64]
     places: NDArray[np.float64]
     halves: Sequence[Halves]
     variance: float
+
+    def moved(self, move: Callable[[NDArray[np.float64]], NDArray[np.floating]]) -> Evidence:
+        """Return the evidence after moving places ``(n, n_axes)`` and those of the halves."""
+        halves = [
+            (np.asarray(move(first), np.float64), np.asarray(move(second), np.float64))
+            for first, second in self.halves
+        ]
+        return Evidence(
+            self.rows, np.asarray(move(self.places), np.float64), halves, self.variance
+        )
 
 
 @dataclass(frozen=True)
@@ -191,7 +205,7 @@ def _by_distance(
     stacked = np.stack([middles[k] for k in numbers])  # cluster, split, half, axis
     step = stacked[:, None] - stacked[None]
     distance = (step[..., 0, :] * step[..., 1, :]).sum(axis=-1).mean(axis=-1)
-    distance /= max(evidence.variance, np.finfo(float).tiny)
+    distance /= evidence.variance if evidence.variance > 0 else np.inf
     lower, upper = np.triu_indices(len(numbers), 1)
     found = zip(distance[lower, upper].tolist(), lower.tolist(), upper.tolist(), strict=True)
     return sorted((value, numbers[a], numbers[b]) for value, a, b in found)

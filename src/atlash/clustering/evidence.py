@@ -63,7 +63,7 @@ def gather(
         shared_variance(*_halves(everyone, on_axes, split)) for split in range(config.n_splits)
     ]
     places = on_axes.of(few.logged).astype(np.float64)
-    evidence = Evidence(places, halves, float(np.mean(shared)))
+    evidence = Evidence(few.rows, places, halves, float(np.mean(shared)))
     return evidence, labels[np.searchsorted(rows, few.rows)]
 
 

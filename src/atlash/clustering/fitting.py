@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atlash.clustering.axes import learn_axes
-from atlash.clustering.distinct import join_clusters
+from atlash.clustering.batches import correct
+from atlash.clustering.distinct import Join, join_clusters
+from atlash.clustering.embedding import after_attention, hash_heads, learn_places
 from atlash.clustering.evidence import gather
 from atlash.clustering.genes import survey
 from atlash.clustering.partition import divide, into_buckets, join_cells
 from atlash.clustering.places import places_on
 from atlash.clustering.sketch import keys_of
+from atlash.clustering.soft import refine, soft_assignment
 from atlash.data.parallel import ordered_map
 from atlash.errors import InputError
 from atlash.progress import n_threads_or_all, track
@@ -24,12 +27,14 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
     from atlash.clustering.axes import Axes
-    from atlash.clustering.distinct import Join
+    from atlash.clustering.distinct import Evidence
     from atlash.clustering.genes import Genes, Survey
+    from atlash.clustering.learned import LearnedEmbedding
     from atlash.clustering.partition import Buckets, CellGraph, Partition
     from atlash.clustering.places import Places
     from atlash.config import ClusterConfig, InputConfig
     from atlash.data.source import CellSource
+    from atlash.nn.hash_codes import HeadWeights
 
 MIN_CELLS = 50
 """Fewest cells that clusters are looked for in."""
@@ -65,8 +70,10 @@ class Fitted:
 
     Attributes
     ----------
-    genes, axes, buckets
-        What brings new cells into buckets.
+    genes, axes, learned, buckets
+        What brings new cells into buckets; ``learned`` is ``None`` without learning.
+    heads
+        What gives hash codes.
     cluster_of_bucket
         ``(n_buckets,)``, int32; clusters are numbered by size, the largest 0.
     rows
@@ -86,7 +93,9 @@ class Fitted:
 
     genes: Genes
     axes: Axes
+    learned: LearnedEmbedding | None
     buckets: Buckets
+    heads: HeadWeights
     cluster_of_bucket: NDArray[np.int32]
     rows: NDArray[np.int64]
     places: NDArray[np.float32]
@@ -111,8 +120,6 @@ def fit(
         If the cells cannot be used, or fewer than 50 have counts, or there are not so many
         clusters to be found.
     """
-    from threadpoolctl import threadpool_limits
-
     clock = _Clock()
     found = survey(source, batches, inputs, config)
     _check_filled(found)
@@ -120,31 +127,54 @@ def fit(
     axes, sketch = learn_axes(found, config)
     clock.stop("axes")
     on_axes = places_on(axes.matrix, found.genes)
-    rows, places = _place(found, on_axes, config)
+    to_places = learn_places(sketch, on_axes, config, wanted.random_state)
+    clock.stop("learning")
+    rows, places = _place(found, to_places, config)
+    offsets = None
+    if batches is not None:
+        places, offsets = correct(places, batches[rows], n_threads=config.n_threads)
     clock.stop("places")
     buckets = into_buckets(places, config)
     clock.stop("buckets")
     graph = join_cells(places, buckets, config)
     clock.stop("graph")
+    if config.attention.form != "none":
+        attended = after_attention(
+            places,
+            graph.neighbours,
+            sketch,
+            to_places,
+            config=config,
+            random_state=wanted.random_state,
+        )
+        buckets = into_buckets(attended, config)
+        graph = join_cells(attended, buckets, config)
+        buckets = buckets.seen_in(places)
+        clock.stop("attention")
     partition = _divide(graph, buckets, config, wanted)
     clock.stop("partition")
-    of_cell = partition.labels[buckets.of_cell]
-    joined = np.arange(partition.labels.max() + 1, dtype=np.int32)
-    steps: list[Join] = []
+    joined, steps = _one_each(partition), list[Join]()
     if wanted.resolution is None:
-        evidence, labels = gather(found.bound, (rows, of_cell), on_axes, sketch, config)
-        with threadpool_limits(1, user_api="blas"):  # another number may round otherwise
-            joined, steps = join_clusters(
-                evidence,
-                labels,
-                least_agreement=config.least_agreement,
-                least_distance=config.least_distance,
-                n_clusters=wanted.n_clusters,
-            )
+        labels = partition.labels[buckets.of_cell]
+        evidence, labels = gather(found.bound, (rows, labels), to_places, sketch, config)
+        if offsets is not None and batches is not None:
+            evidence = evidence.moved(lambda part: offsets.apply(part, batches[evidence.rows]))
+        joined, steps = _join(evidence, labels, config, wanted, any_signal=axes.any_signal)
     clock.stop("joining")
-    cluster = _by_size(joined[partition.labels], buckets)
+    cluster = _by_size(_refined(joined[partition.labels], buckets, config), buckets)
     return Fitted(
-        found.genes, axes, buckets, cluster, rows, places, graph, partition, steps, clock.seconds
+        genes=found.genes,
+        axes=axes,
+        learned=to_places.learned,
+        buckets=buckets,
+        heads=hash_heads(places, to_places.learned, config),
+        cluster_of_bucket=cluster,
+        rows=rows,
+        places=places,
+        graph=graph,
+        partition=partition,
+        steps=steps,
+        seconds=clock.seconds,
     )
 
 
@@ -215,6 +245,44 @@ def _divide(
             )
             raise InputError(msg)
         resolution *= FINER
+
+
+def _one_each(partition: Partition) -> NDArray[np.int32]:
+    """Return each cluster's own number."""
+    return np.arange(partition.labels.max() + 1, dtype=np.int32)
+
+
+def _join(
+    evidence: Evidence,
+    labels: NDArray[np.int32],
+    config: ClusterConfig,
+    wanted: Wanted,
+    *,
+    any_signal: bool,
+) -> tuple[NDArray[np.int32], list[Join]]:
+    """Join clusters as wanted; where no axis tells more than noise, all of them."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="blas"):  # another number may round otherwise
+        return join_clusters(
+            evidence,
+            labels,
+            least_agreement=config.least_agreement,
+            least_distance=config.least_distance,
+            n_clusters=wanted.n_clusters or (None if any_signal else 1),
+        )
+
+
+def _refined(
+    cluster: NDArray[np.int32], buckets: Buckets, config: ClusterConfig
+) -> NDArray[np.int32]:
+    """Return the clusters of buckets after deep embedded clustering, where it is wanted."""
+    if config.refine_steps == 0:
+        return cluster
+    kinds, which = np.unique(cluster, return_inverse=True)
+    centres = refine(buckets.centres, which, n_steps=config.refine_steps)
+    shares = soft_assignment(buckets.centres, centres.centres, scale=centres.scale)
+    return np.asarray(kinds[shares.argmax(axis=1)], dtype=np.int32)
 
 
 def _check_filled(found: Survey) -> None:

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
     from atlash.clustering.axes import Axes
     from atlash.clustering.genes import Genes
-    from atlash.clustering.partition import Buckets
+    from atlash.clustering.learned import LearnedEmbedding
     from atlash.config import ClusterConfig
     from atlash.data.normalize import BoundSource
+    from atlash.nn.hash_codes import HeadWeights
 
+NO_WORD = 65_535
 N_AROUND = 24
 """Buckets around a cell's own whose clusters its membership is taken from."""
 
@@ -33,8 +35,10 @@ class ClusterModel:
 
     Attributes
     ----------
-    genes, axes
-        What gives places.
+    genes, axes, learned
+        What gives places; ``learned`` is ``None`` where no embedding was learned.
+    heads
+        What gives hash codes.
     centres
         Of the buckets ``(n_buckets, n_axes)``, float32.
     sizes
@@ -45,6 +49,8 @@ class ClusterModel:
 
     genes: Genes
     axes: Axes
+    learned: LearnedEmbedding | None
+    heads: HeadWeights
     centres: NDArray[np.float32]
     sizes: NDArray[np.int64]
     cluster: NDArray[np.int32]
@@ -56,8 +62,8 @@ class ClusterModel:
 
     def place(self, bound: BoundSource, config: ClusterConfig) -> NDArray[np.float32]:
         """Return places ``(n, n_axes)`` of cells; NaN for cells without counts."""
-        on_axes = places_on(self.axes.matrix, self.genes)
-        places = np.empty((bound.n_cells, on_axes.n_axes), dtype=np.float32)
+        on_axes = places_on(self.axes.matrix, self.genes, self.learned)
+        places = np.empty((bound.n_cells, self.centres.shape[1]), dtype=np.float32)
 
         def work(item: tuple[slice, csr_array]) -> int:
             part = bound.project(item[1], item[0])
@@ -78,6 +84,12 @@ class ClusterModel:
         if known.any():
             bucket[known] = assign(places[known], self.centres, n_threads=n_threads)
         return bucket
+
+    def codes(self, places: NDArray[np.float32]) -> NDArray[np.uint16]:
+        """Return hash codes ``(n, n_heads)``: the word of each head, 65,535 without a place."""
+        words = self.heads.codes(np.nan_to_num(places)).astype(np.uint16)
+        words[np.isnan(places[:, 0])] = NO_WORD
+        return words
 
     def membership(
         self, places: NDArray[np.float32], bucket: NDArray[np.int32]
@@ -115,10 +127,3 @@ class ClusterModel:
             return own
         near = nearest(self.centres, n_neighbors=min(N_AROUND, len(self.centres) - 1))
         return np.hstack([own, near.rows])
-
-
-def model_of(
-    genes: Genes, axes: Axes, buckets: Buckets, cluster: NDArray[np.int32]
-) -> ClusterModel:
-    """Join what was learned."""
-    return ClusterModel(genes, axes, buckets.centres, buckets.sizes, cluster)

@@ -48,6 +48,13 @@ class Buckets:
     of_cell: NDArray[np.int32]
     sizes: NDArray[np.int64]
 
+    def seen_in(self, places: NDArray[np.float32]) -> Buckets:
+        """Return the same buckets with the means of other places ``(n, n_axes)`` as centres."""
+        total = np.zeros((len(self.sizes), places.shape[1]))
+        np.add.at(total, self.of_cell, places.astype(np.float64))
+        centres = (total / np.maximum(self.sizes, 1)[:, None]).astype(np.float32)
+        return Buckets(centres, self.of_cell, self.sizes)
+
 
 @dataclass(frozen=True)
 class CellGraph:

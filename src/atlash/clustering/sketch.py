@@ -76,20 +76,30 @@ class Sketch:
         Places ``(n, n_axes)`` of the first and of the second halves, each normalised as a cell of
         half the depth.
         """
+        factor = np.repeat(2 * self.factor, np.diff(self.counts.indptr))
+        first, second = self._dealt(split)
+        return (
+            places.of(self._with(np.log1p(factor * first))),
+            places.of(self._with(np.log1p(factor * second))),
+        )
+
+    def second_half(self, split: int) -> sp.csr_array:
+        """Return the counts of the second halves ``(n, n_features)``, CSR float32."""
+        return self._with(self._dealt(split)[1])
+
+    def _dealt(self, split: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the entries of both halves ``(n_stored,)`` each."""
         from atlash.clustering._rows import halve
 
         bounds = self.counts.indptr.astype(np.int64)
         first = np.empty_like(self.counts.data)
         halve(bounds, self.counts.indices, self.counts.data, self.key, split, first)
-        factor = np.repeat(2 * self.factor, np.diff(bounds))
-        return tuple(
-            places.of(
-                sp.csr_array(
-                    (np.log1p(factor * half), self.counts.indices, bounds), self.counts.shape
-                )
-            )
-            for half in (first, self.counts.data - first)
-        )  # type: ignore[return-value]
+        return first, self.counts.data - first
+
+    def _with(self, entries: NDArray[np.float32]) -> sp.csr_array:
+        """Return other entries in the places of the counts."""
+        bounds = self.counts.indptr.astype(np.int64)
+        return sp.csr_array((entries, self.counts.indices, bounds), self.counts.shape)
 
 
 def keys_of(X: sp.csr_array) -> NDArray[np.uint64]:

@@ -13,11 +13,13 @@ import numpy as np
 
 from atlash.clustering.axes import Axes
 from atlash.clustering.genes import Genes
+from atlash.clustering.learned import LearnedEmbedding
 from atlash.clustering.model import ClusterModel
 from atlash.data.genes import GeneTable
 from atlash.data.normalize import Recipe
 from atlash.data.write import atomic_path
 from atlash.errors import FileFormatError, OutputError
+from atlash.nn.hash_codes import heads_from_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from atlash.config import ClusterConfig
+    from atlash.nn.hash_codes import HeadWeights
 
 FORMAT = 1
+HEADS, LEARNED = "heads.", "learned."
 MANIFEST, GENES, WEIGHTS = "manifest.json", "genes.parquet", "weights.safetensors"
 
 
@@ -78,8 +82,16 @@ def read(path: str | Path) -> tuple[ClusterModel, dict[str, Any]]:
     fraction = frame["fraction"].to_numpy(dtype=np.float64)
     recipe = Recipe(GeneTable.from_frame(frame), fraction, chosen[np.argsort(feature[chosen])])
     genes = Genes(recipe, arrays["mean"], arrays["inverse_scale"])
-    axes = Axes(arrays["axes"], arrays["reliability"])
-    model = ClusterModel(genes, axes, arrays["centres"], arrays["sizes"], arrays["cluster"])
+    learned = _named(arrays, LEARNED)
+    model = ClusterModel(
+        genes=genes,
+        axes=Axes(arrays["axes"], arrays["reliability"]),
+        learned=LearnedEmbedding.from_arrays(learned) if learned else None,
+        heads=_heads(_named(arrays, HEADS)),
+        centres=arrays["centres"],
+        sizes=arrays["sizes"],
+        cluster=arrays["cluster"],
+    )
     return model, facts
 
 
@@ -93,7 +105,23 @@ def _arrays(model: ClusterModel) -> dict[str, NDArray[Any]]:
         "sizes": model.sizes,
         "cluster": model.cluster,
     }
+    named |= {HEADS + name: array for name, array in model.heads.arrays().items()}
+    if model.learned is not None:
+        named |= {LEARNED + name: array for name, array in model.learned.arrays().items()}
     return {name: np.ascontiguousarray(array) for name, array in named.items()}
+
+
+def _named(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    """Return the arrays whose names begin so, under the rest of their names."""
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def _heads(arrays: Mapping[str, NDArray[Any]]) -> HeadWeights:
+    heads = heads_from_arrays(arrays)
+    if heads is None:
+        msg = f"{WEIGHTS!r} holds no hash heads. Take the folder from a copy."
+        raise FileFormatError(msg)
+    return heads
 
 
 def _check_replaceable(folder: Path) -> None:

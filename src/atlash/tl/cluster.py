@@ -94,6 +94,9 @@ def cluster(
         The cell's bucket; -1 for cells without counts.
     ``obsm["X_atlash"]`` : float32 ``(n_obs, n_axes)``
         Places on the axes; 0 for cells without counts.
+    ``obsm["atlash_words"]`` : uint16 ``(n_obs, n_heads)``
+        Hash codes: the word that each of four heads gives a cell, 6 bits each; 65,535 for cells
+        without counts.
     ``obsp["atlash_neighbors_connectivities"]`` : CSR float32 ``(n_obs, n_obs)``
         Jaccard index of the neighbours of near cells, symmetric, in [0, 1].
     ``obsp["atlash_neighbors_distances"]`` : CSR float32 ``(n_obs, n_obs)``
@@ -144,7 +147,10 @@ def cluster_cells(
     neighbors = keys.neighbors
     return Clustering(
         obs=obs,
-        obsm={keys.embedding: np.nan_to_num(found.embedding, nan=0.0)},
+        obsm={
+            keys.embedding: np.nan_to_num(found.embedding, nan=0.0),
+            keys.codes: found.codes,
+        },
         obsp={
             neighbors.connectivities: _in_order(graph.weights, rows, len(obs)),
             neighbors.distances: _in_order(_distances(graph), rows, len(obs)),

@@ -1,0 +1,178 @@
+"""The sections of the benchmark page that are about clustering."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Result = dict[str, Any]
+OURS = "atlash"
+DEFAULT = "scanpy at 1"
+SHOWN = {
+    OURS: "atlash",
+    DEFAULT: "scanpy",
+    "scanpy at 0.3": "scanpy at .3",
+    "scanpy, best of seven": "best of seven*",
+    "scanpy, best of ten": "best of ten*",
+    "k-means": "k-means",
+    "k-means buckets at 0.3": "buckets at .3",
+    "k-means buckets at 1": "buckets at 1",
+}
+CHOSEN_WITH_LABELS = ("scanpy, best of seven", "scanpy, best of ten")
+
+
+def clustering(result: Result) -> list[str]:
+    """Lay out agreement with the types, numbers of clusters, stability, and targets."""
+    lines = []
+    for figure in ("ari", "nmi"):
+        lines += [f"**{figure.upper()}**", "", *_agreement(result, figure), ""]
+    lines += ["**Numbers of clusters, and agreement of seeds (ARI; in brackets the least)**", ""]
+    return [*lines, *_stability(result), "", *_targets(result)]
+
+
+def _agreement(result: Result, figure: str) -> list[str]:
+    lines = [
+        "| set | " + " | ".join(SHOWN.values()) + " |",
+        "|---" * (len(SHOWN) + 1) + "|",
+    ]
+    for name, methods in result["sets"].items():
+        cells = " | ".join(f"{methods[method][figure]:.3f}" for method in SHOWN)
+        lines.append(f"| {name} | {cells} |")
+    means = result["summary"]["means"]
+    cells = " | ".join(f"{means[method][figure]:.3f}" for method in SHOWN)
+    return [*lines, f"| **mean** | {cells} |"]
+
+
+def _stability(result: Result) -> list[str]:
+    methods = [method for method in SHOWN if method not in CHOSEN_WITH_LABELS][:4]
+    lines = [
+        "| set | types | clusters | scanpy's | "
+        + " | ".join(SHOWN[method] for method in methods)
+        + " | seconds | scanpy's |",
+        "|---" * (len(methods) + 6) + "|",
+    ]
+    for name, own in result["sets"].items():
+        cells = " | ".join(
+            f"{own[method]['stability']:.3f} ({own[method]['least_stability']:.3f})"
+            for method in methods
+        )
+        lines.append(
+            f"| {name} | {own[OURS]['n_types']} | {_range(own[OURS]['n_clusters'])} "
+            f"| {_range(own[DEFAULT]['n_clusters'])} | {cells} | {own[OURS]['seconds']:.1f} "
+            f"| {own[DEFAULT]['seconds']:.1f} |"
+        )
+    return lines
+
+
+def _range(numbers: list[int]) -> str:
+    least, most = min(numbers), max(numbers)
+    return str(least) if least == most else f"{least} to {most}"
+
+
+def _targets(result: Result) -> list[str]:
+    names = {
+        "mean_ari": "mean ARI",
+        "mean_nmi": "mean NMI",
+        "least_margin": "worst margin in ARI to scanpy's default",
+        "least_stability": "least mean agreement of seeds",
+    }
+    lines = ["| target | at least | reached | |", "|---|---|---|---|"]
+    for key, least in result["targets"].items():
+        value = result["summary"]["reached"][key]
+        verdict = "yes" if value >= least else "**missed**"
+        lines.append(f"| {names[key]} | {least:.2f} | {value:.3f} | {verdict} |")
+    margins = result["summary"]["margins_to_default"].items()
+    listed = ", ".join(f"{name} {margin:+.3f}" for name, margin in margins)
+    return [*lines, "", f"Margins to scanpy's default: {listed}. Seeds: {result['n_seeds']}."]
+
+
+def clustering_rare(result: Result) -> list[str]:
+    """Lay out how well the best cluster holds each planted type."""
+    lines = [
+        "| type | set | parent | cells | method | F1 | precision | recall | clusters | ceiling |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    rows = sorted(result["runs"], key=lambda row: (row["type"], row["seed"], row["method"]))
+    lines += [
+        f"| {row['type']} | {row['seed']} | {row['parent']} | {row['n_cells']} "
+        f"| {row['method']} | {row['f1']:.3f} | {row['precision']:.3f} | {row['recall']:.3f} "
+        f"| {row['n_clusters']} | {row['ceiling']:.3f} |"
+        for row in rows
+    ]
+    for kind, means in result["means"].items():
+        lines += [
+            f"| **{kind}** | mean | | | {method} | {means[method]:.3f} | | | "
+            f"| {means['ceiling']:.3f} |"
+            for method in (OURS, DEFAULT)
+        ]
+    return lines
+
+
+def trajectory(result: Result) -> list[str]:
+    """Lay out the correlation of pseudotime with the order of stages."""
+    columns = {
+        "spearman": "chosen root",
+        "spearman_median_root": "median of roots",
+        "spearman_tenth_of_roots": "a tenth of roots below",
+        "spearman_worst_root": "worst root",
+        "spearman_best_root": "best root",
+    }
+    lines = [
+        "| Spearman's correlation | " + " | ".join(columns.values()) + " |",
+        "|---" * (len(columns) + 1) + "|",
+    ]
+    for method, means in result["means"].items():
+        cells = " | ".join(f"{means[column]:.3f}" for column in columns)
+        lines.append(f"| {method} | {cells} |")
+    seeds = len({row["seed"] for row in result["runs"]})
+    sentence = (
+        f"{result['n_cells']:,} cells of seven stages, {result['n_roots']} of them possible "
+        f"roots. From the chosen root, means of {seeds} seeds; from every root, the first seed."
+    )
+    return [*lines, "", sentence]
+
+
+def clustering_development(result: Result) -> list[str]:
+    """Lay out the grid on simulated and on real sets, and what is left when a set is left out."""
+    lines = []
+    for kind in ("simulated", "real"):
+        means = result[kind]["means"]
+        distances = list(dict.fromkeys(point.split(", ")[2] for point in means))
+        rows = list(dict.fromkeys(tuple(point.split(", ")[:2]) for point in means))
+        lines += [
+            f"| mean ARI, {kind} sets: neighbours, kappa | " + " | ".join(distances) + " |",
+            "|---" * (len(distances) + 1) + "|",
+        ]
+        for neighbours, kappa in rows:
+            points = [f"{neighbours}, {kappa}, {distance}" for distance in distances]
+            cells = " | ".join(f"{means[point]['ari']:.3f}" for point in points)
+            lines.append(f"| {neighbours.split()[0]}, {kappa} | {cells} |")
+        best = result[kind]
+        default = means[result["default"]]["ari"]
+        sentence = (
+            f"Best on {kind} sets: {best['best']}, {best['best_ari']:.3f}. The default "
+            f"({result['default']}): {default:.3f}."
+        )
+        lines += ["", sentence, ""]
+    return [*lines, *_left_out(result)]
+
+
+def _left_out(result: Result) -> list[str]:
+    lines = [
+        "| set left out | chosen on the other seven | ARI | with the default |",
+        "|---|---|---|---|",
+    ]
+    default = result["default"]
+    for row in result["left_out"]["rows"]:
+        own = result["sets"][row["set"]][default]["ari"]
+        chosen = row["chosen"].partition(", ")[2]
+        lines.append(f"| {row['set']} | {chosen} | {row['ari']:.3f} | {own:.3f} |")
+    mean = result["real"]["means"][default]["ari"]
+    return [*lines, f"| **mean** | | {result['left_out']['mean_ari']:.3f} | {mean:.3f} |"]
+
+
+SECTIONS = {
+    "clustering": clustering,
+    "clustering_rare": clustering_rare,
+    "trajectory": trajectory,
+    "clustering_development": clustering_development,
+}
