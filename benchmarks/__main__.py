@@ -21,6 +21,7 @@ BENCHMARKS = {
     "search": "benchmarks.search",
     "search-kernel": "benchmarks.search_kernel",
     "clustering": "benchmarks.clustering",
+    "clustering-scale": "benchmarks.clustering_scale",
     "clustering-rare": "benchmarks.clustering_rare",
     "clustering-development": "benchmarks.clustering_development",
     "trajectory": "benchmarks.trajectory",
@@ -28,7 +29,7 @@ BENCHMARKS = {
     "report": "benchmarks.report",
     "celltypist-env": "benchmarks.peers.celltypist",
 }
-TWO_CORES = {"search", "speed", "memory", "search-kernel"}
+TWO_CORES = {"clustering-scale", "search", "speed", "memory", "search-kernel"}
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",

@@ -50,6 +50,7 @@ def main(arguments: list[str]) -> None:
     simulated = {name: grid for name, grid in grids.items() if name in SIMULATED}
     real = {name: grid for name, grid in grids.items() if name in REAL}
     result = {
+        "source": source(),
         "default": name_of(*defaults()),
         "simulated": _summary(simulated),
         "real": _summary(real),

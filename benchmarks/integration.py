@@ -75,13 +75,15 @@ def read(adata: ad.AnnData) -> Cells:
 
     config = _config()
     batches = np.asarray(adata.obs[BATCH].astype("category").cat.codes, dtype=np.int32)
-    found = survey(open_source(adata, None), batches, InputConfig(), config)
+    found = survey(open_source(adata, None), batches, inputs=InputConfig(), config=config)
     axes, _ = learn_axes(found, config)
     filled = np.flatnonzero(found.library > 0)
     parts = []
     for start in range(0, len(filled), config.chunk_size):
         part = found.bound.rows(filled[start : start + config.chunk_size])
-        parts.append(keep(found.bound, part, keys_of(part.X), np.ones(part.X.shape[0], bool)))
+        parts.append(
+            keep(found.bound, part, key=keys_of(part.X), chosen=np.ones(part.X.shape[0], bool))
+        )
     sketch = join(parts)
     on_axes = places_on(axes.matrix, found.genes)
     types = np.asarray(adata.obs[LABELS], dtype=str)[sketch.rows]

@@ -106,7 +106,7 @@ def joined_at(
     Number of neighbours, pair, and cluster of each cell ``(n_cells,)``; -1 without counts.
     """
     config = ClusterConfig(n_threads=threads(), progress=False)
-    found = survey(open_source(of.cells, None), None, InputConfig(), config)
+    found = survey(open_source(of.cells, None), None, inputs=InputConfig(), config=config)
     axes, sketch = learn_axes(found, config)
     on_axes = places_on(axes.matrix, found.genes)
     rows, places = _place(found, on_axes, config)
@@ -115,11 +115,14 @@ def joined_at(
         chosen = replace(config, n_neighbors=k)
         graph = join_cells(places, buckets, chosen)
         partition = divide(graph, buckets, chosen, resolution=RESOLUTION, random_state=0)
-        of_cell = np.full(of.counts.shape[0], -1, dtype=np.int32)
-        of_cell[rows] = partition.labels[buckets.of_cell]
-        evidence, labels = gather(found.bound, of_cell, on_axes, sketch, chosen)
+        parts = partition.labels[buckets.of_cell]
+        evidence, of_evidence = gather(
+            found.bound, (rows, parts), on_axes, everyone=sketch, config=chosen
+        )
         for agreement, distance in thresholds:
             joined, _ = join_clusters(
-                evidence, labels, least_agreement=agreement, least_distance=distance
+                evidence, of_evidence, least_agreement=agreement, least_distance=distance
             )
-            yield k, (agreement, distance), np.where(of_cell < 0, -1, joined[of_cell])
+            labels = np.full(of.counts.shape[0], -1, dtype=np.int32)
+            labels[rows] = joined[parts]
+            yield k, (agreement, distance), labels

@@ -57,6 +57,7 @@ def main(arguments: list[str]) -> None:
         means[method] = figures | {"spearman": fmean(row["spearman"] for row in own)}
     first = STAGES[0]
     counts = {
+        "source": product_clustering.source(),
         "n_cells": int(np.isin(of.truth, STAGES).sum()),
         "n_roots": int((of.truth == first).sum()),
     }

@@ -56,7 +56,7 @@ def look(quiet):
     def run(cells, batches=None, **changes):
         options = quiet(**changes)
         inputs = InputConfig(chunk_size=options.chunk_size, scale=options.scale)
-        return survey(open_source(cells), batches, inputs, options)
+        return survey(open_source(cells), batches, inputs=inputs, config=options)
 
     return run
 
@@ -83,5 +83,6 @@ def fitted(atlas_counts, quiet):
 def dense(surveyed, atlas_counts):
     """Log expression of the chosen genes in float64, the slow way ``(360, 120)``."""
     counts = atlas_counts.X.toarray().astype(np.float64)
-    logged = np.log1p(1e4 * counts / counts.sum(axis=1, keepdims=True))
+    depth = counts.sum(axis=1, keepdims=True)
+    logged = np.log1p(np.median(depth) * counts / depth)
     return logged[:, surveyed.genes.recipe.features]

@@ -38,9 +38,7 @@ def test_weights_are_told_by_reliability(dealt):
     axes, _ = dealt
     weight = np.clip((axes.reliability - NOISE) / (SIGNAL - NOISE), 0, 1)
     weight[:MIN_AXES] = np.maximum(weight[:MIN_AXES], 0.5)
-    np.testing.assert_allclose(
-        np.linalg.norm(axes.matrix, axis=0), weight[weight > 0], rtol=1e-5
-    )
+    np.testing.assert_allclose(np.linalg.norm(axes.matrix, axis=0), weight[weight > 0], rtol=1e-5)
     assert axes.reliability[0] > 0.9  # three types, and two batches
     assert np.median(axes.reliability) < 0.3
     assert axes.any_signal

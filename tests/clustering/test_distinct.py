@@ -28,7 +28,7 @@ def evidence_of(signal, noise=0.5, n_splits=3, seed=0):
         pair = tuple(signal + noise * rng.normal(size=signal.shape) for _ in range(2))
         halves.append(pair)
     places = np.mean(halves[0], axis=0)
-    return Evidence(places, halves, shared_variance(*halves[0]))
+    return Evidence(np.arange(len(signal)), places, halves, shared_variance(*halves[0]))
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_shared_variance_is_that_without_noise():
 def test_two_halves_of_a_blob_are_joined():
     signal = np.random.default_rng(0).normal(size=(600, 3))
     labels = (signal[:, 0] > 0).astype(np.int32)
-    far = np.concatenate([signal, signal + [30, 0, 0]])
+    far = np.concatenate([signal, signal + np.array([30, 0, 0])])
     of_cluster, steps = join_clusters(
         evidence_of(far, noise=1), np.concatenate([labels, labels + 2]), **RULE
     )
@@ -124,7 +124,7 @@ def test_noise_without_shared_variance_is_one_cluster():
     rng = np.random.default_rng(0)
     halves = [tuple(rng.normal(size=(200, 3)) for _ in range(2)) for _ in range(3)]
     labels = (np.arange(200) % 4).astype(np.int32)
-    evidence = Evidence(rng.normal(size=(200, 3)), halves, -0.01)
+    evidence = Evidence(np.arange(200), rng.normal(size=(200, 3)), halves, -0.01)
     of_cluster, steps = join_clusters(evidence, labels, **RULE)
     assert of_cluster.tolist() == [0, 0, 0, 0]
     assert all(step.distance == 0 for step in steps)
@@ -162,7 +162,7 @@ def test_labels_and_cells_in_any_order_give_the_same(planted):
     labels = (2 * kind + (gradient > 0)).astype(np.int32)
     order = np.random.default_rng(0).permutation(400)
     halves = [tuple(half[order] for half in pair) for pair in evidence.halves]
-    shuffled = Evidence(evidence.places[order], halves, evidence.variance)
+    shuffled = Evidence(evidence.rows[order], evidence.places[order], halves, evidence.variance)
     expected, _ = join_clusters(evidence, labels, **RULE)
     found, _ = join_clusters(shuffled, labels[order], **RULE)
     np.testing.assert_array_equal(found, expected)
@@ -185,7 +185,7 @@ def test_comparison_is_symmetric_and_sees_what_is_there(planted):
 
 def test_copies_of_one_cell_are_joined_without_a_warning():
     same = np.ones((60, 2))
-    evidence = Evidence(same, [(same, same)], 0.0)
+    evidence = Evidence(np.arange(60), same, [(same, same)], 0.0)
     labels = (np.arange(60) % 2).astype(np.int32)
     of_cluster, steps = join_clusters(evidence, labels, **RULE)
     assert of_cluster.tolist() == [0, 0]

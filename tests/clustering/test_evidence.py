@@ -14,7 +14,9 @@ def collect(surveyed, dealt, quiet):
 
     def run(rows, labels, **changes):
         on_axes = places_on(dealt[0].matrix, surveyed.genes)
-        return gather(surveyed.bound, (rows, labels), on_axes, dealt[1], quiet(**changes))
+        return gather(
+            surveyed.bound, (rows, labels), on_axes, everyone=dealt[1], config=quiet(**changes)
+        )
 
     return run
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlash.clustering._rows import add_moments
-from atlash.clustering.genes import LINEAR_STEPS, LOG_STEPS, UPPER
+from atlash.clustering.genes import LINEAR_STEPS, LOG_STEPS, MOST_STEPS, UPPER
 from atlash.data.variable import variable_genes
 from atlash.errors import EmptyInputError, InvalidValuesError
 
@@ -32,11 +32,12 @@ def test_moments_against_slow_loops(seed, n, n_genes, n_groups):
 
 
 def test_moments_of_the_chosen_genes(surveyed, dense):
-    """As numpy finds them in values rounded to eighths."""
+    """As numpy finds them in values rounded to steps."""
     steps = np.rint(LOG_STEPS * dense) / LOG_STEPS
-    np.testing.assert_allclose(surveyed.genes.mean, steps.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(surveyed.genes.mean, steps.mean(axis=0), rtol=1e-3)
     np.testing.assert_allclose(surveyed.genes.inverse_scale, 1 / steps.std(axis=0), rtol=1e-4)
     most = np.floor(LOG_STEPS * (steps.mean(axis=0) + UPPER * steps.std(axis=0)))
+    most = np.minimum(most, MOST_STEPS)
     assert np.abs(surveyed.genes.most - most).max() <= 1  # a floor at a whole number
     assert (surveyed.genes.most == most).mean() > 0.9
 
@@ -47,7 +48,8 @@ def test_library_sizes_are_those_of_all_genes(surveyed, atlas_counts):
 
 def test_the_most_variable_genes_are_chosen(surveyed, atlas_counts):
     counts = atlas_counts.X.toarray().astype(np.float64)
-    normalised = sp.csr_array(1e4 * counts / counts.sum(axis=1, keepdims=True))
+    depth = counts.sum(axis=1, keepdims=True)
+    normalised = sp.csr_array(np.median(depth) * counts / depth)
     often = np.flatnonzero((counts > 0).sum(axis=0) >= 3)
     order = variable_genes(normalised[:, often], np.zeros(360, dtype=int), n_top=120)
     shared = np.intersect1d(surveyed.genes.recipe.features, often[order[:120]])
@@ -107,12 +109,12 @@ def test_constant_genes_have_no_scale(look):
 
 
 def test_no_counts_at_all(look):
-    with pytest.raises(EmptyInputError, match="None of the 60 cells .* has counts"):
+    with pytest.raises(EmptyInputError, match=r"None of the 60 cells .* has counts"):
         look(ad.AnnData(np.zeros((60, 4), dtype=np.float32)))
 
 
 def test_no_gene_in_three_cells(look):
-    with pytest.raises(EmptyInputError, match="No gene .* is found in 3 of its 60 cells"):
+    with pytest.raises(EmptyInputError, match=r"No gene .* is found in 3 of its 60 cells"):
         look(ad.AnnData(np.eye(60, dtype=np.float32) * 7))
 
 
@@ -121,5 +123,5 @@ def test_values_that_are_none(look, atlas, value):
     X = atlas.X.toarray()
     X[5, 7] = value
     atlas.X = sp.csr_matrix(X)
-    with pytest.raises(InvalidValuesError, match="'GENE8'.*row 5"):
+    with pytest.raises(InvalidValuesError, match=r"'GENE8'.*row 5"):
         look(atlas)

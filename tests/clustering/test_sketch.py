@@ -119,7 +119,7 @@ def test_counts_are_recovered(look, atlas_counts, kind):
     cells.X = sp.csr_matrix(values.astype(np.float32))
     bound = look(cells).bound
     part = bound.rows(np.arange(0, 360, 7))
-    found = keep(bound, part, keys_of(part.X), np.ones(52, dtype=bool))
+    found = keep(bound, part, key=keys_of(part.X), chosen=np.ones(52, dtype=bool))
     expected = counts[::7][:, bound.recipe.features]
     ones = (np.where(counts > 0, counts, np.inf).min(axis=1) == 1)[::7]
     assert ones.mean() > 0.9

@@ -127,5 +127,5 @@ def test_cluster_explains_every_key_that_it_writes():
     graph = named.pop(named.index(keys.neighbors))
     assert graph == NeighborKeys("atlash_neighbors")
     named += [graph.parameters, graph.distances, graph.connectivities]
-    assert len(named) == 9
+    assert len(named) == 10
     assert not [key for key in named if f'"{key}"' not in atlash.tl.cluster.__doc__]

@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HEAVY = {
-    "anndata", "h5py", "igraph", "lance", "matplotlib", "numba", "pyarrow", "safetensors", "scanpy",
-    "scipy", "sklearn", "torch", "zarr",
+    "anndata", "h5py", "igraph", "lance", "matplotlib", "numba", "pyarrow", "safetensors",
+    "scanpy", "scipy", "sklearn", "torch", "zarr",
 }  # fmt: skip
 
 
@@ -37,10 +37,6 @@ def test_the_command_line_starts_without_anything_heavy():
 def test_annotating_needs_no_torch():
     """Only learning does, so a laptop annotates without loading it."""
     assert "torch" not in loaded_by("import atlash; atlash.tl.annotate; atlash.Reference.load")
-
-
-def test_neither_does_clustering():
-    assert "torch" not in loaded_by("import atlash; atlash.tl.cluster; atlash.HashClusterer.load")
 
 
 def test_importing_says_nothing_and_warns_of_nothing():

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from atlash.data.identifiers import clean_ids, guess_species, identifier_kind
 
@@ -38,3 +40,15 @@ def test_kind_and_species(names, kind, species):
     names = clean_ids(names)
     assert identifier_kind(names) == kind
     assert guess_species(names) == species
+
+
+ODD = ["CD3E", "ENSG00000167286.3", "nan", "NaN", "None", "<NA>", "nano", " x", "y\t", "", "a b"]
+ODD += ["\u00a0z", "ENSX", "line\nbreak", "x\r", "ERCC-00002"]
+
+
+@given(st.lists(st.one_of(st.sampled_from(ODD), st.text(max_size=4)), max_size=6))
+def test_names_that_need_no_cleaning_are_known_at_once(values):
+    one_by_one = [
+        clean_ids([value, " "])[0] for value in values
+    ]  # the space forbids the short way
+    assert clean_ids(values).tolist() == one_by_one

@@ -215,3 +215,29 @@ def test_a_disk_that_fills_while_results_are_written(path, tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert [p.name for p in tmp_path.iterdir()] == ["in.h5ad"]
+
+
+@pytest.mark.parametrize("kind", ["h5ad", "zarr"])
+def test_graphs_of_cells(adata, path, tmp_path, write_zarr, kind):
+    """Into a file that has none, and beside or instead of others."""
+    graph = sp.random_array((60, 60), density=0.1, format="csr", rng=0, dtype=np.float32)
+    if kind == "zarr":
+        path = write_zarr(adata, tmp_path / "in.zarr")
+    read = ad.read_h5ad if kind == "h5ad" else ad.read_zarr
+    copies = [tmp_path / f"{name}.{kind}" for name in ("first", "second")]
+    nothing = {"obs": {}, "obsm": {}, "uns": {}}
+    write_annotated_copy(path, copies[0], **nothing, obsp={"a": sp.csr_matrix(graph)})
+    found = read(copies[0])
+    assert (found.obsp["a"] != graph).nnz == 0
+    assert found.obsp["a"].dtype == np.float32
+    replaced = {"a": sp.csr_matrix(2 * graph), "b": sp.csr_matrix(graph.T)}
+    write_annotated_copy(copies[0], copies[1], **nothing, obsp=replaced)
+    found = read(copies[1])
+    assert sorted(found.obsp) == ["a", "b"]
+    for key, expected in replaced.items():
+        assert (found.obsp[key] != expected).nnz == 0
+
+
+def test_without_graphs_there_are_none(path, tmp_path):
+    annotate(path, tmp_path / "out.h5ad")
+    assert len(ad.read_h5ad(tmp_path / "out.h5ad").obsp) == 0

@@ -18,9 +18,7 @@ def drawn(seed, n, loops):
     return sp.csr_array(upper + upper.T + diagonal), rng.integers(0, 4, n)
 
 
-@given(
-    st.integers(0, 10_000), st.integers(2, 15), st.booleans(), st.sampled_from([0.3, 1.0, 2.5])
-)
+@given(st.integers(0, 10_000), st.integers(2, 15), st.booleans(), st.sampled_from([0.3, 1.0, 2.5]))
 def test_against_igraph(seed, n, loops, resolution):
     graph, labels = drawn(seed, n, loops)
     if graph.sum() == 0:

@@ -42,12 +42,15 @@ def cluster(
 ) -> None:
     """Find clusters of CELLS and write a copy with them; CELLS itself is left as it is."""
     from atlash.clustering import HashClusterer
+    from atlash.clustering.store import check_place
     from atlash.config import ClusterConfig
     from atlash.data.write import check_copy, write_annotated_copy
     from atlash.keys import ClusterKeys
     from atlash.tl.cluster import cluster_cells, summarise
 
     check_copy(cells, output)
+    if save is not None:
+        check_place(save)
     config = ClusterConfig(
         layer=layer,
         gene_column=gene_column,

@@ -30,13 +30,15 @@ if TYPE_CHECKING:
     from atlash.clustering.sketch import Sketch
     from atlash.config import ClusterConfig
 
-TILE_CELLS = 2048
-"""Cells whose products are added in float32: steps of 1/8 and values below log1p(1e4) keep their
-sums below 2**24, where float32 is exact."""
+TILE_CELLS = 1024
+"""Cells whose products are added in float32: values of at most 127 steps keep their sums below
+2**24, where float32 is exact."""
 MAX_AXES = 30
 N_FOLDS = 2
 NOISE, SIGNAL = 0.4, 0.6
 """Correlation of the halves at which an axis counts for nothing, and for all it is."""
+DEPTH, DEPTH_ALONE = 0.6, 0.8
+"""Share of what is no noise along an axis that depth may explain, and that leaves nothing else."""
 MIN_AXES = 3
 """Axes that count for at least half, however noisy."""
 MIN_CELLS_OF_AXIS = 3
@@ -110,7 +112,7 @@ def _read(survey: Survey, config: ClusterConfig) -> tuple[_Gram, Sketch]:
     def work(item: tuple[slice, csr_array]) -> tuple[list[_Gram], Sketch]:
         part = bound.project(item[1], item[0])
         key = keys_of(part.X)
-        kept = keep(bound, part, key, draw_share(part, key, share))
+        kept = keep(bound, part, key=key, chosen=draw_share(part, key, share))
         return list(_tiles(part.X, most)), kept
 
     kept = []
@@ -163,7 +165,10 @@ def _directions(gram: _Gram, genes: Genes, n_axes: int) -> NDArray[np.float64]:
 
 
 def _reliability(sketch: Sketch, genes: Genes, n_axes: int, n_splits: int) -> NDArray[np.float64]:
-    """Return how well two halves of the counts agree along axes learned from other cells."""
+    """Return how well two halves of the counts agree along axes learned from other cells.
+
+    Halves of a cell share its depth, which is no signal: an axis that depth explains counts less.
+    """
     agreement = np.zeros((N_FOLDS, n_splits, n_axes))
     fold = sketch.folds(N_FOLDS)
     for number in range(N_FOLDS):
@@ -174,6 +179,11 @@ def _reliability(sketch: Sketch, genes: Genes, n_axes: int, n_splits: int) -> ND
         places = places_on(axes, genes)
         for split in range(n_splits):
             agreement[number, split] = _correlations(*held_out.halves(places, split))
+        by_depth = _explained(places.of(held_out.logged), np.log(held_out.factor))
+        of_halves = np.maximum(agreement[number].mean(axis=0), np.finfo(np.float64).tiny)
+        # what whole cells hold that is no noise, by the formula of Spearman and Brown
+        of_signal = by_depth / (2 * of_halves / (1 + of_halves))
+        agreement[number] *= np.clip((DEPTH_ALONE - of_signal) / (DEPTH_ALONE - DEPTH), 0, 1)
     mean: NDArray[np.float64] = agreement.mean(axis=(0, 1))
     return mean
 
@@ -194,3 +204,16 @@ def _correlations(first: NDArray[np.float32], second: NDArray[np.float32]) -> ND
     spread = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
     none = np.zeros(a.shape[1])
     return np.asarray(np.divide((a * b).sum(axis=0), spread, out=none, where=spread > 0))
+
+
+def _explained(places: NDArray[np.float32], depth: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the share of the variance of each column that a parabola in depth explains."""
+    if np.ptp(depth) == 0 or len(depth) <= 3:
+        return np.zeros(places.shape[1])
+    standard = (depth - depth.mean()) / depth.std()
+    curve = np.stack([np.ones_like(standard), standard, standard**2], axis=1).astype(np.float64)
+    basis = np.linalg.qr(curve)[0]
+    centred = places - places.mean(axis=0, dtype=np.float64)
+    total = (centred**2).sum(axis=0)
+    found = ((basis.T @ centred) ** 2).sum(axis=0)
+    return np.divide(found, total, out=np.zeros(len(total)), where=total > 0)

@@ -100,8 +100,8 @@ def correct(
     """Take off what batches add to the places of cells.
 
     A type that one batch alone holds moves by little more than its batch's mean offset, and a
-    batch of few cells hardly moves. One batch gives its places back as they are. Batches that share no
-    type have nothing to be brought together by, and are laid over each other in part.
+    batch of few cells hardly moves. One batch gives its places back as they are. Batches that
+    share no type have nothing to be brought together by, and are laid over each other in part.
 
     Parameters
     ----------
@@ -186,7 +186,9 @@ def _learn(
         sigma = max(config.sigma, config.first_sigma / 2**number)
         sums = _Sums(points, moved, 2 / sigma, shape)
         for _ in range(config.n_steps):
-            log_weights, centres = sums.step(centres, log_weights, config.theta)
+            log_weights, amid = sums.step(centres, log_weights, config.theta)
+            if sigma <= config.sigma:  # amid broad clusters, all centres would become one
+                centres = amid
         sums.add(centres, log_weights)
         offsets = _offsets(sums.mass, sums.sums, points.sizes, config)
         learned = _with_round(learned, centres, log_weights, 2 / sigma, offsets)
@@ -268,7 +270,8 @@ def _with_round(
 
 def _even(mass: Doubles, sizes: Doubles) -> Doubles:
     """Return the cells of each batch in each cluster, were batches mixed evenly."""
-    return (sizes / sizes.sum())[:, None] * mass.sum(axis=0)
+    even: Doubles = (sizes / sizes.sum())[:, None] * mass.sum(axis=0)
+    return even
 
 
 def _at_rest(points: _Points, before: Doubles, after: Doubles, tolerance: float) -> bool:
@@ -280,4 +283,5 @@ def _at_rest(points: _Points, before: Doubles, after: Doubles, tolerance: float)
 def _unit(rows: Doubles) -> Doubles:
     """Return rows over their lengths; rows of zeros stay."""
     length = np.sqrt(np.square(rows).sum(axis=1, keepdims=True))
-    return np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
+    unit: Doubles = np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
+    return unit

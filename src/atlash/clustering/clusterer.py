@@ -13,7 +13,7 @@ import numpy as np
 from atlash.clustering.fitting import MIN_CELLS, Fitted, Wanted, fit
 from atlash.clustering.model import ClusterModel
 from atlash.clustering.stability import bucket_stability, cluster_stability
-from atlash.clustering.store import read, settings, write
+from atlash.clustering.store import config_of, read, settings, write
 from atlash.config import ClusterConfig, InputConfig
 from atlash.data.source import open_source
 from atlash.errors import InputError, KeyNotFoundError, did_you_mean
@@ -130,7 +130,9 @@ class HashClusterer:
         source = open_source(cells, self.config.layer)
         batches = None if batch_key is None else _batches(source.obs, batch_key)
         self._check_number(source)
-        fitted = fit(source, batches, self._inputs(), self.config, self.wanted)
+        fitted = fit(
+            source, batches, inputs=self._inputs(), config=self.config, wanted=self.wanted
+        )
         self.model_ = ClusterModel(
             genes=fitted.genes,
             axes=fitted.axes,
@@ -174,6 +176,11 @@ class HashClusterer:
     def save(self, path: str | Path) -> None:
         """Write what was learned as a folder, whole or not at all.
 
+        Parameters
+        ----------
+        path
+            Folder to write; a saved clusterer that is there is replaced.
+
         Raises
         ------
         InputError
@@ -188,7 +195,16 @@ class HashClusterer:
 
     @classmethod
     def load(cls, path: str | Path) -> HashClusterer:
-        """Read what :meth:`save` wrote.
+        """Load what :meth:`save` wrote.
+
+        Parameters
+        ----------
+        path
+            The folder.
+
+        Returns
+        -------
+        A clusterer to predict with.
 
         Raises
         ------
@@ -201,7 +217,7 @@ class HashClusterer:
             facts["n_clusters"],
             resolution=facts["resolution"],
             random_state=facts["random_state"],
-            config=ClusterConfig(**facts["settings"]),
+            config=config_of(facts["settings"]),
         )
         loaded.model_, loaded.facts_ = model, facts
         return loaded

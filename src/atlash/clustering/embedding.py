@@ -31,7 +31,7 @@ N_CROWDS = 256
 
 
 def learn_places(
-    sketch: Sketch, on_axes: Places, config: ClusterConfig, random_state: int
+    sketch: Sketch, on_axes: Places, *, config: ClusterConfig, random_state: int
 ) -> Places:
     """Return what brings cells to where they are clustered: on axes, or further if so wanted.
 
@@ -67,8 +67,8 @@ def after_attention(
     places: NDArray[np.float32],
     found: Neighbours,
     sketch: Sketch,
-    to_places: Places,
     *,
+    to_places: Places,
     config: ClusterConfig,
     random_state: int,
 ) -> NDArray[np.float32]:

@@ -25,6 +25,7 @@ def gather(
     bound: BoundSource,
     cells: tuple[NDArray[np.int64], NDArray[np.int32]],
     on_axes: Places,
+    *,
     everyone: Sketch,
     config: ClusterConfig,
 ) -> tuple[Evidence, NDArray[np.int32]]:
@@ -56,7 +57,7 @@ def gather(
     for start in range(0, len(rows), size):
         part = bound.rows(rows[start : start + size])
         everything = np.ones(part.X.shape[0], dtype=np.bool_)
-        parts.append(keep(bound, part, keys_of(part.X), everything))
+        parts.append(keep(bound, part, key=keys_of(part.X), chosen=everything))
     few = join(parts)
     halves = [_halves(few, on_axes, split) for split in range(config.n_splits)]
     shared = [

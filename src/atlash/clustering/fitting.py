@@ -108,6 +108,7 @@ class Fitted:
 def fit(
     source: CellSource,
     batches: NDArray[np.int32] | None,
+    *,
     inputs: InputConfig,
     config: ClusterConfig,
     wanted: Wanted,
@@ -121,13 +122,13 @@ def fit(
         clusters to be found.
     """
     clock = _Clock()
-    found = survey(source, batches, inputs, config)
+    found = survey(source, batches, inputs=inputs, config=config)
     _check_filled(found)
     clock.stop("genes")
     axes, sketch = learn_axes(found, config)
     clock.stop("axes")
     on_axes = places_on(axes.matrix, found.genes)
-    to_places = learn_places(sketch, on_axes, config, wanted.random_state)
+    to_places = learn_places(sketch, on_axes, config=config, random_state=wanted.random_state)
     clock.stop("learning")
     rows, places = _place(found, to_places, config)
     offsets = None
@@ -143,7 +144,7 @@ def fit(
             places,
             graph.neighbours,
             sketch,
-            to_places,
+            to_places=to_places,
             config=config,
             random_state=wanted.random_state,
         )
@@ -156,7 +157,9 @@ def fit(
     joined, steps = _one_each(partition), list[Join]()
     if wanted.resolution is None:
         labels = partition.labels[buckets.of_cell]
-        evidence, labels = gather(found.bound, (rows, labels), to_places, sketch, config)
+        evidence, labels = gather(
+            found.bound, (rows, labels), to_places, everyone=sketch, config=config
+        )
         if offsets is not None and batches is not None:
             evidence = evidence.moved(lambda part: offsets.apply(part, batches[evidence.rows]))
         joined, steps = _join(evidence, labels, config, wanted, any_signal=axes.any_signal)

@@ -15,6 +15,8 @@ from atlash.errors import EmptyInputError
 from atlash.progress import n_threads_or_all, track
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
 
@@ -22,12 +24,16 @@ if TYPE_CHECKING:
     from atlash.data.normalize import BoundSource, Projected
     from atlash.data.source import CellSource
 
-LOG_STEPS = 8
+LOG_STEPS = 12
 """Steps in which a unit of log expression is counted: sums of whole numbers have no rounding, so
 that neither the order of cells nor threads change a bit of what is learned."""
-LINEAR_STEPS = 16
+MOST_STEPS = 127
+"""Greatest log expression that counts, in steps: 10.6 units."""
+LINEAR_STEPS = 64
 MIN_CELLS_OF_GENE = 3
 MIN_CELLS_OF_BATCH = 20
+ROUNDING = 1e-12
+"""Variance, in squared means, that may be rounding."""
 UPPER = 10.0
 """Greatest standardised expression."""
 
@@ -59,7 +65,8 @@ class Genes:
         scale = np.divide(
             1, self.inverse_scale, where=self.inverse_scale > 0, out=np.zeros_like(self.mean)
         )
-        return np.floor(LOG_STEPS * (self.mean + UPPER * scale)).astype(np.float32)
+        most = np.floor(LOG_STEPS * (self.mean + UPPER * scale))
+        return np.minimum(most, MOST_STEPS).astype(np.float32)
 
     def bind(self, source: CellSource, config: InputConfig) -> BoundSource:
         """Join a source's cells with the recipe; see :func:`atlash.data.normalize.bind`."""
@@ -95,10 +102,15 @@ class Survey:
 def survey(
     source: CellSource,
     batches: NDArray[np.int32] | None,
+    *,
     inputs: InputConfig,
     config: ClusterConfig,
 ) -> Survey:
-    """Read all cells once: choose the variable genes, and measure them.
+    """Read all cells twice: for their depth, and for the genes that vary.
+
+    Cells are brought to the median depth before the logarithm, not to 10,000 counts: of cells
+    with a few hundred, the latter makes the logarithm of 1 so large that depth itself tells cells
+    apart (Ahlmann-Eltze and Huber, 2023).
 
     Parameters
     ----------
@@ -121,11 +133,14 @@ def survey(
     even = np.full(len(table), 1 / len(table))
     bound = bind(Recipe(table, even, everything), source, inputs, weight=even)
     groups = np.zeros(source.n_cells, dtype=np.int32) if batches is None else batches
-    sums, library = _sums(bound, groups, inputs.chunk_size, config)
-    in_group = np.bincount(groups[library > 0], minlength=sums.shape[1])
-    if not in_group.any():
+    library = _libraries(bound, config)
+    if not library.any():
         msg = f"None of the {source.n_cells:,} cells of {source.name} has counts; check the layer."
         raise EmptyInputError(msg)
+    depth = float(np.median(library[library > 0]))
+    bound = replace(bound, recipe=replace(bound.recipe, target_sum=depth))
+    sums = _sums(bound, groups, config)
+    in_group = np.bincount(groups[library > 0], minlength=sums.shape[1])
     found = sums[0].sum(axis=0)
     features = _choose(sums, in_group, found, config.n_genes)
     if features.size == 0:
@@ -135,42 +150,47 @@ def survey(
         )
         raise EmptyInputError(msg)
     fraction = sums[3].sum(axis=0) / sums[3].sum()
-    recipe = Recipe(table, fraction, features)
+    recipe = Recipe(table, fraction, features, target_sum=depth)
     mean, variance = _moments(sums[1:3].sum(axis=1)[:, features], int(in_group.sum()), LOG_STEPS)
     inverse = np.divide(1, np.sqrt(variance), out=np.zeros_like(mean), where=variance > 0)
     genes = Genes(recipe, mean.astype(np.float32), inverse.astype(np.float32))
     return Survey(replace(bound, recipe=recipe), genes, library)
 
 
+def _libraries(bound: BoundSource, config: ClusterConfig) -> NDArray[np.float64]:
+    """Return the library size of each cell ``(n,)``."""
+    library = np.empty(bound.n_cells)
+    for part in _projected(bound, config, "Measuring depth"):
+        library[part.rows] = part.library
+    return library
+
+
 def _sums(
-    bound: BoundSource, groups: NDArray[np.int32], chunk_size: int, config: ClusterConfig
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the sums of `add_moments`, and the library size of each cell."""
+    bound: BoundSource, groups: NDArray[np.int32], config: ClusterConfig
+) -> NDArray[np.int64]:
+    """Return the sums of `add_moments` ``(5, n_groups, n_genes)``."""
     from atlash.clustering._rows import add_moments
 
     n_groups, n_genes = int(groups.max(initial=0)) + 1, len(bound.recipe.genes)
     sums = np.zeros((5, n_groups, n_genes), dtype=np.int64)
-    library = np.empty(bound.n_cells)
+    for part in _projected(bound, config, "Measuring genes"):
+        bounds, of_cell = part.X.indptr.astype(np.int64), groups[part.rows]
+        add_moments(bounds, part.X.indices, part.X.data, of_cell, LOG_STEPS, LINEAR_STEPS, sums)
+    return sums
+
+
+def _projected(bound: BoundSource, config: ClusterConfig, doing: str) -> Iterator[Projected]:
+    """Yield all cells over the genes of the recipe, a chunk at a time, in order."""
 
     def work(item: tuple[slice, csr_array]) -> Projected:
         return bound.project(item[1], item[0])
 
-    chunks = bound.source.chunks(chunk_size)
+    chunks = bound.source.chunks(config.chunk_size)
     n_threads = n_threads_or_all(config.n_threads)
-    with track("Measuring genes", bound.n_cells, show=config.progress) as advance:
+    with track(doing, bound.n_cells, show=config.progress) as advance:
         for part in ordered_map(work, chunks, n_threads=n_threads):
-            add_moments(
-                part.X.indptr.astype(np.int64),
-                part.X.indices,
-                part.X.data,
-                groups[part.rows],
-                LOG_STEPS,
-                LINEAR_STEPS,
-                sums,
-            )
-            library[part.rows] = part.library
+            yield part
             advance(part.X.shape[0])
-    return sums, library
 
 
 def _choose(
@@ -192,5 +212,5 @@ def _moments(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean and variance from sums and sums of squares ``(2, n_genes)`` in steps."""
     mean = sums[0] / (n * steps)
-    variance = np.maximum(sums[1] / (n * steps**2) - mean**2, 0)
-    return mean, variance
+    variance = sums[1] / (n * steps**2) - mean**2
+    return mean, np.where(variance > ROUNDING * mean**2, variance, 0)

@@ -116,7 +116,7 @@ def draw_share(part: Projected, key: NDArray[np.uint64], share: float) -> NDArra
 
 
 def keep(
-    bound: BoundSource, part: Projected, key: NDArray[np.uint64], chosen: NDArray[np.bool_]
+    bound: BoundSource, part: Projected, *, key: NDArray[np.uint64], chosen: NDArray[np.bool_]
 ) -> Sketch:
     """Keep the chosen cells of a chunk, with their counts.
 

@@ -15,9 +15,10 @@ from atlash.clustering.axes import Axes
 from atlash.clustering.genes import Genes
 from atlash.clustering.learned import LearnedEmbedding
 from atlash.clustering.model import ClusterModel
+from atlash.config import AttentionConfig, ClusterConfig, LearnConfig
 from atlash.data.genes import GeneTable
 from atlash.data.normalize import Recipe
-from atlash.data.write import atomic_path
+from atlash.data.write import atomic_path, check_folder
 from atlash.errors import FileFormatError, OutputError
 from atlash.nn.hash_codes import heads_from_arrays
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from atlash.config import ClusterConfig
     from atlash.nn.hash_codes import HeadWeights
 
 FORMAT = 1
@@ -44,7 +44,7 @@ def write(path: str | Path, model: ClusterModel, facts: Mapping[str, Any]) -> No
     """
     from safetensors.numpy import save
 
-    _check_replaceable(Path(path).expanduser())
+    check_place(path)
     table = model.genes.recipe.genes.to_frame().assign(
         fraction=model.genes.recipe.fraction, feature=model.genes.recipe.feature_of_gene
     )
@@ -80,7 +80,12 @@ def read(path: str | Path) -> tuple[ClusterModel, dict[str, Any]]:
     feature = frame["feature"].to_numpy()
     chosen = np.flatnonzero(feature >= 0).astype(np.int32)
     fraction = frame["fraction"].to_numpy(dtype=np.float64)
-    recipe = Recipe(GeneTable.from_frame(frame), fraction, chosen[np.argsort(feature[chosen])])
+    recipe = Recipe(
+        GeneTable.from_frame(frame),
+        fraction,
+        chosen[np.argsort(feature[chosen])],
+        target_sum=float(arrays["target_sum"][0]),
+    )
     genes = Genes(recipe, arrays["mean"], arrays["inverse_scale"])
     learned = _named(arrays, LEARNED)
     model = ClusterModel(
@@ -97,6 +102,7 @@ def read(path: str | Path) -> tuple[ClusterModel, dict[str, Any]]:
 
 def _arrays(model: ClusterModel) -> dict[str, NDArray[Any]]:
     named = {
+        "target_sum": np.array([model.genes.recipe.target_sum]),
         "mean": model.genes.mean,
         "inverse_scale": model.genes.inverse_scale,
         "axes": model.axes.matrix,
@@ -124,8 +130,17 @@ def _heads(arrays: Mapping[str, NDArray[Any]]) -> HeadWeights:
     return heads
 
 
-def _check_replaceable(folder: Path) -> None:
-    """Raise :class:`OutputError` where a folder would be lost that is no saved clusterer."""
+def check_place(path: str | Path) -> None:
+    """Raise unless a clusterer can be saved at ``path``: before the work, not after.
+
+    Raises
+    ------
+    OutputError
+        If its folder is missing or cannot be written, or it is a folder that holds something
+        else than a saved clusterer, which would be lost.
+    """
+    folder = Path(path).expanduser()
+    check_folder(folder)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / WEIGHTS).is_file():
         msg = (
             f"{str(folder)!r} is a folder that holds something else than a saved clusterer, and "
@@ -146,14 +161,15 @@ def _manifest(folder: Path) -> dict[str, Any]:
             f"({type(error).__name__}). Give the folder that `HashClusterer.save` wrote."
         )
         raise FileFormatError(msg) from error
+    # The sum covers every format alike, so that damage is not mistaken for the future.
+    if checksum != _checksum(facts):
+        msg = f"{str(folder / MANIFEST)!r} is not what was saved. Take the folder from a copy."
+        raise FileFormatError(msg)
     if found[0] != FORMAT or found[1] != {GENES, WEIGHTS}:
         msg = (
             f"{str(folder)!r} is of format {found[0]!r}; this atlash reads format {FORMAT}. "
             "A newer atlash may read it."
         )
-        raise FileFormatError(msg)
-    if checksum != _checksum(facts):
-        msg = f"{str(folder / MANIFEST)!r} is not what was saved. Take the folder from a copy."
         raise FileFormatError(msg)
     return dict(facts)
 
@@ -174,3 +190,11 @@ def settings(config: ClusterConfig) -> dict[str, Any]:
     """Return the options that change what is found, as plain values."""
     left_out = {"n_threads", "progress", "chunk_size"}
     return {name: value for name, value in asdict(config).items() if name not in left_out}
+
+
+def config_of(told: Mapping[str, Any]) -> ClusterConfig:
+    """Return the options that :func:`settings` told; the others are the defaults."""
+    learn = told["learn"] and LearnConfig(**told["learn"])
+    return ClusterConfig(
+        **{**told, "learn": learn, "attention": AttentionConfig(**told["attention"])}
+    )

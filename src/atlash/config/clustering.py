@@ -148,12 +148,12 @@ class ClusterConfig:
     """
 
     n_genes: int = 2000
-    n_neighbors: int = 25
+    n_neighbors: int = 40
     n_buckets: int = 4096
     n_runs: int = 40
     n_splits: int = 5
-    least_agreement: float = 0.85
-    least_distance: float = 0.35
+    least_agreement: float = 0.9
+    least_distance: float = 0.3
     learn: LearnConfig | None = None
     attention: AttentionConfig = field(default_factory=AttentionConfig)
     refine_steps: int = 0

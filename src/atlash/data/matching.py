@@ -114,8 +114,10 @@ def _match(
     naming: tuple[str, str],
 ) -> GeneMatch:
     """Match one naming with another."""
-    row_of = {name: row for row, name in reversed(list(enumerate(targets))) if name}
-    found = np.fromiter((row_of.get(name, -1) for name in names), np.int32, len(names))
+    rows = range(len(targets) - 1, -1, -1)
+    row_of = dict(zip(reversed(targets.tolist()), rows, strict=True))  # of equal names the first
+    row_of.pop("", None)
+    found = np.array([row_of.get(name, -1) for name in names.tolist()], dtype=np.int32)
     measured = np.zeros(len(targets), dtype=bool)
     measured[found[found >= 0]] = True
     n_shared = int(measured.sum())

@@ -40,7 +40,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         The folder is missing or cannot be written, or the disk is full.
     """
     path = Path(path).expanduser()
-    _check_folder(path)
+    check_folder(path)
     # The suffix stays last: writers look at it.
     temporary = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}{path.suffix}")
     try:
@@ -85,7 +85,7 @@ def check_copy(source_path: str | Path, out_path: str | Path) -> None:
             "that format."
         )
         raise OutputError(msg)
-    _check_folder(out)
+    check_folder(out)
 
 
 def write_annotated_copy(
@@ -215,8 +215,14 @@ def _plain(values: Any) -> Any:  # noqa: ANN401
     return np.asarray(values) if isinstance(values, pd.arrays.NumpyExtensionArray) else values
 
 
-def _check_folder(path: Path) -> None:
-    """Raise `OutputError` unless a file can be made beside ``path``."""
+def check_folder(path: Path) -> None:
+    """Raise unless a file or folder can be made at ``path``.
+
+    Raises
+    ------
+    OutputError
+        If its folder is missing or cannot be written.
+    """
     folder = path.parent
     if not folder.is_dir():
         msg = f"{str(path)!r} cannot be written: there is no folder {str(folder)!r}. Make it."

@@ -52,10 +52,12 @@ def best_run(
 
     Parameters
     ----------
-    graph, resolution
+    graph
         As for :func:`modularity`.
     runs
         Cluster of each node in each run ``(n_runs, n)``.
+    resolution
+        As for :func:`modularity`.
     """
     quality = [round(modularity(graph, run, resolution), DIGITS) for run in runs]
     best: NDArray[np.int32] = runs[int(np.argmax(quality))]

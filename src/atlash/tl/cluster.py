@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
-from atlash.clustering import HashClusterer
 from atlash.keys import DEFAULT_PREFIX, UNASSIGNED, ClusterKeys
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from numpy.typing import NDArray
 
+    from atlash.clustering import HashClusterer
     from atlash.clustering.partition import CellGraph
     from atlash.config import ClusterConfig
     from atlash.data.source import Cells
@@ -112,6 +112,8 @@ def cluster(
     InputError
         If the cells cannot be used, or an option is out of range. Nothing is written then.
     """
+    from atlash.clustering import HashClusterer
+
     clusterer = HashClusterer(
         n_clusters, resolution=resolution, random_state=random_state, config=config
     )

@@ -1,0 +1,149 @@
+"""``atlash cluster``: the clusters of Python, in a copy, or an error and no file."""
+
+import warnings
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+
+from atlash import HashClusterer
+from atlash.config import ClusterConfig
+from atlash.keys import ClusterKeys
+from atlash.tl import cluster
+
+KEYS = ClusterKeys()
+
+
+@pytest.fixture
+def place(files, tmp_path):
+    """A folder of one's own with nothing in it but cells."""
+    (tmp_path / "in.h5ad").write_bytes((files / "query.h5ad").read_bytes())
+    return tmp_path
+
+
+@pytest.fixture
+def run(atlash, place):
+    """Cluster the cells of one's own folder into ``out.h5ad``."""
+
+    def call(*arguments, cells="in.h5ad", output="out.h5ad", **how):
+        return atlash("cluster", place / cells, place / output, *arguments, **how)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def expected(fresh_counts):
+    return cluster(fresh_counts, config=ClusterConfig(progress=False), copy=True)
+
+
+def fails(outcome, place, *words):
+    assert outcome.code == 1
+    assert outcome.out == ""
+    assert "Traceback" not in outcome.err
+    for word in words:
+        assert word in outcome.told
+    assert sorted(path.name for path in place.iterdir()) == ["in.h5ad"]
+
+
+def alike(found, expected):
+    pd.testing.assert_frame_equal(found.obs, expected.obs)
+    np.testing.assert_array_equal(found.obsm[KEYS.embedding], expected.obsm[KEYS.embedding])
+    for key, graph in expected.obsp.items():
+        assert (found.obsp[key] != graph).nnz == 0
+    assert found.uns[KEYS.neighbors.parameters] == expected.uns[KEYS.neighbors.parameters]
+    assert (found.X != expected.X).nnz == 0
+
+
+def test_it_gives_the_clusters_of_python(run, place, expected):
+    before = (place / "in.h5ad").read_bytes()
+    outcome = run("--json", "--quiet")
+    assert (outcome.code, outcome.err) == (0, "")
+    alike(ad.read_h5ad(place / "out.h5ad"), expected)
+    assert (place / "in.h5ad").read_bytes() == before
+    counts = expected.obs[KEYS.cluster].value_counts().to_dict()
+    assert {row["cluster"]: row["cells"] for row in outcome.json["clusters"]} == counts
+    assert outcome.json["n_clusters"] == len(counts)
+    assert outcome.json["output"] == str(place / "out.h5ad")
+
+
+def test_options_reach_the_clusters_and_the_clusterer_is_kept(run, place, fresh_counts):
+    outcome = run(
+        "--n-clusters", "4", "--key-added", "mine", "--seed", "3", "--threads", "1", "--scale",
+        "counts", "--batch-key", "batch", "--save", place / "kept", "-q",
+    )  # fmt: skip
+    assert outcome.code == 0
+    config = ClusterConfig(scale="counts", progress=False)
+    expected = cluster(
+        fresh_counts, n_clusters=4, random_state=3, batch_key="batch", key_added="mine",
+        config=config, copy=True,
+    )  # fmt: skip
+    found = ad.read_h5ad(place / "out.h5ad")
+    pd.testing.assert_frame_equal(found.obs, expected.obs)
+    for text in ("Stability", "4 clusters of 360 cells", "before joining", "out.h5ad"):
+        assert text in outcome.out
+    kept = HashClusterer.load(place / "kept")
+    assert (kept.wanted.n_clusters, kept.wanted.random_state) == (4, 3)
+    assert kept.model_.n_clusters == 4
+
+
+def test_a_zarr_store(run, place, expected, fresh_counts):
+    with warnings.catch_warnings():  # of anndata and zarr, about defaults to come
+        warnings.simplefilter("ignore")
+        fresh_counts.write_zarr(place / "in.zarr")
+    outcome = run("--json", "-q", cells="in.zarr", output="out.zarr")
+    assert (outcome.code, outcome.err) == (0, "")
+    alike(ad.read_zarr(place / "out.zarr"), expected)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--n-clusters", "500"], ["500 clusters are wanted of the 360 cells"]),
+        (["--resolution", "0"], ["`resolution` is 0.0", "above 0"]),
+        (["--batch-key", "bach"], ["no column 'bach'", "Did you mean 'batch'?"]),
+    ],
+    ids=["too many clusters", "resolution", "batch"],
+)
+def test_bad_options_name_what_is_wrong(run, place, arguments, words):
+    fails(run(*arguments), place, *words)
+
+
+@pytest.mark.parametrize(
+    ("output", "word"),
+    [
+        ("in.h5ad", "is the input"),
+        ("nowhere/out.h5ad", "no folder"),
+    ],
+)
+def test_outputs_that_cannot_be(run, place, output, word):
+    before = (place / "in.h5ad").read_bytes()
+    fails(run(output=output), place, word)
+    assert (place / "in.h5ad").read_bytes() == before
+
+
+def test_a_full_disk_leaves_nothing(run, place):
+    fails(run("-q", limit=(place / "in.h5ad").stat().st_size), place, "cannot be written")
+
+
+def test_a_folder_of_something_else_is_not_lost(run, place):
+    (place / "thesis").mkdir()
+    (place / "thesis" / "chapter.txt").write_text("years of work")
+    outcome = run("--save", place / "thesis", "-q")
+    assert outcome.code == 1
+    assert "something else than a saved clusterer" in outcome.told
+    assert (place / "thesis" / "chapter.txt").read_text() == "years of work"
+    assert not (place / "out.h5ad").exists()
+
+
+def test_a_place_to_save_that_cannot_be_is_told_first(run, place):
+    fails(run("--save", place / "nowhere" / "kept", "-q"), place, "no folder")
+
+
+def test_an_input_that_is_none(run, place):
+    fails(run(cells="missing.h5ad"), place, "missing.h5ad")
+
+
+def test_few_cells(run, place, fresh_counts):
+    fresh_counts[:20].copy().write_h5ad(place / "in.h5ad")
+    fails(run(), place, "has 20 cells", "at least 50")
