@@ -26,7 +26,7 @@ from benchmarks.product_clustering import defaults, joined_at, source
 if TYPE_CHECKING:
     from benchmarks.cluster_sets import ClusterSet
 
-NEIGHBORS = (15, 25, 35)
+NEIGHBORS = (15, 25, 40)
 AGREEMENTS = (0.8, 0.85, 0.9)
 DISTANCES = (0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.7)
 PAIRS = tuple(product(AGREEMENTS, DISTANCES))

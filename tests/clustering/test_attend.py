@@ -22,7 +22,7 @@ def rows(sketch):
 
 @pytest.fixture(scope="module")
 def weights(sketch, rows):
-    return learn_attention(sketch.Z1, sketch.Z2, rows, LAYER, random_state=0, show=False)
+    return learn_attention(sketch.Z1, sketch.Z2, rows, config=LAYER, random_state=0, show=False)
 
 
 def within(E, types):
@@ -68,12 +68,14 @@ def test_the_seed_decides_everything(sketch, rows, weights):
     torch.manual_seed(1)
     try:
         torch.set_num_threads(2)
-        again = learn_attention(sketch.Z1, sketch.Z2, rows, LAYER, random_state=0, show=False)
+        again = learn_attention(
+            sketch.Z1, sketch.Z2, rows, config=LAYER, random_state=0, show=False
+        )
     finally:
         torch.set_num_threads(before)
     for name, array in weights.arrays().items():
         np.testing.assert_array_equal(again.arrays()[name], array)
-    other = learn_attention(sketch.Z1, sketch.Z2, rows, LAYER, random_state=1, show=False)
+    other = learn_attention(sketch.Z1, sketch.Z2, rows, config=LAYER, random_state=1, show=False)
     assert not np.array_equal(other.value, weights.value)
 
 
@@ -107,4 +109,4 @@ def test_cells_without_tokens_pass(sketch, weights, config):
 def test_a_loss_that_is_not_finite_is_an_error(sketch, rows):
     far = np.full_like(sketch.Z2, 1e30)
     with pytest.raises(TrainingError, match="at step 1"):
-        learn_attention(sketch.Z1, far, rows, LAYER, random_state=0, show=False)
+        learn_attention(sketch.Z1, far, rows, config=LAYER, random_state=0, show=False)

@@ -18,7 +18,7 @@ def draw(n, d, k, seed=0):
 def make_layer(d, n_heads=4, n_units=8, seed=0):
     """A layer whose every parameter is random."""
     generator = torch.Generator().manual_seed(seed)
-    layer = AttentionLayer(d, n_heads, n_units, 16, generator=generator)
+    layer = AttentionLayer(d, n_heads, n_units, n_hidden=16, generator=generator)
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.3)
@@ -28,7 +28,7 @@ def make_layer(d, n_heads=4, n_units=8, seed=0):
 @given(st.integers(1, 12), st.integers(1, 5), st.integers(0, 6), st.sampled_from([0.1, 1.0, 9.0]))
 def test_kernel_average_is_its_formula(n, d, k, temperature):
     places, rows = draw(n, d, k)
-    found = kernel_block(places, rows, 0, n, temperature=temperature)
+    found = kernel_block(places, rows, slice(0, n), temperature=temperature)
     for i in range(n):
         tokens = [j for j in rows[i] if j >= 0 and j != i]
         squared = np.array([np.square(places[i] - places[j].astype(float)).sum() for j in tokens])
@@ -45,7 +45,7 @@ def test_kernel_average_brings_cells_of_a_group_together():
     centre = np.repeat([[-4.0, 0], [4, 0]], 20, axis=0)
     places = (centre + rng.normal(size=(40, 2))).astype(np.float32)
     rows = np.array([[20 * (i // 20) + (i + s) % 20 for s in range(1, 8)] for i in range(40)])
-    after = kernel_block(places, rows.astype(np.int32), 0, 40, temperature=1.0)
+    after = kernel_block(places, rows.astype(np.int32), slice(0, 40), temperature=1.0)
     assert after[:20].std(axis=0).max() < 0.7 * places[:20].std(axis=0).min()
     assert np.linalg.norm(after[:20].mean(axis=0) - after[20:].mean(axis=0)) > 7
 
@@ -53,7 +53,7 @@ def test_kernel_average_brings_cells_of_a_group_together():
 def test_identical_cells_stay():
     rows = np.array([[1, 2], [0, 2], [0, 1]], np.int32)
     places = np.full((3, 2), 7, np.float32)
-    np.testing.assert_array_equal(kernel_block(places, rows, 0, 3, temperature=1.0), places)
+    np.testing.assert_array_equal(kernel_block(places, rows, slice(0, 3), temperature=1.0), places)
 
 
 @given(st.integers(1, 12), st.integers(1, 40), st.integers(0, 6), st.integers(0, 5))

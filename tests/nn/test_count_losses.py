@@ -36,7 +36,7 @@ def test_negative_binomial_is_that_of_scipy(log_mean, log_dispersion):
 @given(LOGS, st.floats(-6, 4), st.floats(-5, 5))
 def test_zero_inflated_is_a_mixture_with_zero(log_mean, log_dispersion, dropout_logit):
     arguments = tensors(COUNTS, log_mean, log_dispersion, dropout_logit)
-    found = zero_inflated_loss(*arguments).numpy()
+    found = zero_inflated_loss(*arguments[:3], dropout_logit=arguments[3]).numpy()
     dropped = 1 / (1 + np.exp(-dropout_logit))
     law = binomial(np.exp(log_mean), np.exp(log_dispersion))
     expected = np.where(COUNTS == 0, np.logaddexp(
@@ -52,8 +52,12 @@ def test_small_dispersion_comes_near_to_poisson():
     torch.testing.assert_close(near, poisson, rtol=1e-3, atol=1e-6)
 
 
+def _zero_inflated(counts, log_mean, log_dispersion, dropout_logit):
+    return zero_inflated_loss(counts, log_mean, log_dispersion, dropout_logit=dropout_logit)
+
+
 @pytest.mark.parametrize(
-    ("loss", "n"), [(poisson_loss, 1), (negative_binomial_loss, 2), (zero_inflated_loss, 3)]
+    ("loss", "n"), [(poisson_loss, 1), (negative_binomial_loss, 2), (_zero_inflated, 3)]
 )
 def test_gradients(loss, n):
     rng = np.random.default_rng(0)
@@ -66,7 +70,7 @@ def test_gradients(loss, n):
 def test_extreme_means_stay_finite_in_float32(log_mean):
     mean = torch.full((2,), log_mean, requires_grad=True)
     nats = zero_inflated_loss(
-        torch.tensor([0.0, 3.0]), mean, torch.tensor(0.0), torch.tensor(-2.0)
+        torch.tensor([0.0, 3.0]), mean, torch.tensor(0.0), dropout_logit=torch.tensor(-2.0)
     )
     nats.sum().backward()
     assert torch.isfinite(nats).all()

@@ -30,8 +30,8 @@ def learn_attention(
     Z1: Floats,
     Z2: Floats,
     rows: Rows,
-    config: AttentionConfig,
     *,
+    config: AttentionConfig,
     random_state: int,
     show: bool,
 ) -> AttentionWeights:
@@ -68,7 +68,11 @@ def learn_attention(
     tokens = torch.from_numpy(rows.astype(np.int64))
     generator = torch.Generator().manual_seed(random_state)
     layer = AttentionLayer(
-        Z1.shape[1], config.n_heads, config.n_units, config.n_hidden, generator=generator
+        Z1.shape[1],
+        config.n_heads,
+        config.n_units,
+        n_hidden=config.n_hidden,
+        generator=generator,
     )
     optimiser, schedule = one_cycle(
         layer, config.n_steps, rate=config.learning_rate, decay=config.weight_decay
@@ -129,7 +133,7 @@ def attend(
     places = np.ascontiguousarray(Z, dtype=np.float32)
     if config.form == "kernel":
         for _ in range(config.n_rounds):
-            average = partial(kernel_block, places, tokens, temperature=config.temperature)
+            average = partial(_average, places, tokens, config.temperature)
             places = _by_blocks(average, places, config.block_size, n_threads)
         return places
     if weights is None:
@@ -137,6 +141,10 @@ def attend(
         raise InvalidValuesError(msg)
     layer = Attention(places, tokens, weights)
     return _by_blocks(layer.block, places, config.block_size, n_threads)
+
+
+def _average(places: Floats, rows: Rows, temperature: float, start: int, stop: int) -> Floats:
+    return kernel_block(places, rows, slice(start, stop), temperature=temperature)
 
 
 def _by_blocks(

@@ -216,4 +216,5 @@ def _explained(places: NDArray[np.float32], depth: NDArray[np.floating]) -> NDAr
     centred = places - places.mean(axis=0, dtype=np.float64)
     total = (centred**2).sum(axis=0)
     found = ((basis.T @ centred) ** 2).sum(axis=0)
-    return np.divide(found, total, out=np.zeros(len(total)), where=total > 0)
+    share: NDArray[np.float64] = np.divide(found, total, out=np.zeros(len(total)), where=total > 0)
+    return share

@@ -81,7 +81,7 @@ def after_attention(
             first,
             second,
             around.rows,
-            config.attention,
+            config=config.attention,
             random_state=random_state,
             show=config.progress,
         )

@@ -145,7 +145,9 @@ def objective(
         loss = loss + config.predict_weight * (weight * gap).sum() / weight.sum()
     if config.contrast_weight > 0:
         second = networks.encoder(batch.second)
-        loss = loss + config.contrast_weight * contrast(first, second, networks.log_width, weight)
+        loss = loss + config.contrast_weight * contrast(
+            first, second, networks.log_width, weight=weight
+        )
     if with_heads and networks.heads is not None:
         loss = loss + config.heads_weight * networks.heads.loss(first, weight)
     if networks.decoder is not None and batch.counts is not None:
@@ -154,7 +156,7 @@ def objective(
     return loss
 
 
-def contrast(first: Tensor, second: Tensor, log_width: Tensor, weight: Tensor) -> Tensor:
+def contrast(first: Tensor, second: Tensor, log_width: Tensor, *, weight: Tensor) -> Tensor:
     """Return InfoNCE of two views by distance: a cell has to find itself among the batch.
 
     Parameters

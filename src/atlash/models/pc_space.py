@@ -97,7 +97,7 @@ class PCSpace:
         factor = self._factor
         above = factor.above_zero(X)
         start = np.zeros(self.axes.shape[1], dtype=np.float32)
-        places = factor.product_of(X, above, measured, start)
+        places = factor.product_of(X, above, measured, start=start)
         silent = np.where(measured, factor.silence, 0).astype(np.float64)
         energy = np.full(X.shape[0], silent @ silent)
         indptr = X.indptr.astype(np.int64, copy=False)

@@ -52,8 +52,8 @@ class AttentionLayer(nn.Module):
         n_dims: int,
         n_heads: int,
         n_units: int,
-        n_hidden: int,
         *,
+        n_hidden: int,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
@@ -196,10 +196,8 @@ class Attention:
         return out[:, : len(w.last_bias)] * w.scale + w.mean
 
 
-def kernel_block(
-    places: Floats, rows: Rows, start: int, stop: int, *, temperature: float
-) -> Floats:
-    """Average cells ``start`` to ``stop`` with their tokens, without anything learned.
+def kernel_block(places: Floats, rows: Rows, cells: slice, *, temperature: float) -> Floats:
+    """Average some cells with their tokens, without anything learned.
 
     Weights are ``exp(-d^2 / (temperature s))``, ``s`` the mean of ``d^2`` over the tokens; the
     cell's own is 1. Sums are of float64.
@@ -210,15 +208,15 @@ def kernel_block(
         Of all cells ``(n, n_dims)``, float32, contiguous.
     rows
         Tokens of each cell ``(n, k)``, int32, contiguous; negative ones are left out.
-    start, stop
+    cells
         Cells to average.
     temperature
         Above 0; the larger, the more alike the weights.
     """
     from atlash.nn._attention import kernel_average  # numba: imported when needed
 
-    out = np.empty((stop - start, places.shape[1]), dtype=np.float32)
-    kernel_average(places, rows, start, temperature, out)
+    out = np.empty((cells.stop - cells.start, places.shape[1]), dtype=np.float32)
+    kernel_average(places, rows, cells.start, temperature, out)
     return out
 
 

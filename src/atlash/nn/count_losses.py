@@ -58,7 +58,7 @@ def negative_binomial_loss(counts: Tensor, log_mean: Tensor, log_dispersion: Ten
 
 
 def zero_inflated_loss(
-    counts: Tensor, log_mean: Tensor, log_dispersion: Tensor, dropout_logit: Tensor
+    counts: Tensor, log_mean: Tensor, log_dispersion: Tensor, *, dropout_logit: Tensor
 ) -> Tensor:
     """Return ``-log p(x)`` of a negative binomial law with additional zeros.
 

@@ -63,10 +63,10 @@ class Factor:
         -------
         ``(n, at least width)`` float32; columns beyond the width hold nothing.
         """
-        return self.product_of(X, self.above_zero(X), measured, start)
+        return self.product_of(X, self.above_zero(X), measured, start=start)
 
     def product_of(
-        self, X: csr_array, above: Floats, measured: NDArray[np.bool_], start: Floats
+        self, X: csr_array, above: Floats, measured: NDArray[np.bool_], *, start: Floats
     ) -> Floats:
         """Do as `product` does, with what `above_zero` gave."""
         from atlash.nn._sparse import product, weighted_rows

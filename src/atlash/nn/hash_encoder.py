@@ -130,7 +130,9 @@ class CountDecoder(nn.Module):
         elif self.law == "nb":
             nats = negative_binomial_loss(counts, log_mean, dispersion)
         else:
-            nats = zero_inflated_loss(counts, log_mean, dispersion, self.dropout_logit[drawn])
+            nats = zero_inflated_loss(
+                counts, log_mean, dispersion, dropout_logit=self.dropout_logit[drawn]
+            )
         nats_of_cell = len(self.base) * nats.mean(dim=1)
         return (weight * nats_of_cell).sum() / weight.sum() / embedding.shape[1]
 

@@ -54,6 +54,7 @@ class SignHeads(nn.Module):
         generator: torch.Generator,
         contrast_scale: float = 10.0,
     ) -> None:
+        """See the class; raises :class:`~atlash.errors.InputError` if there are too many bits."""
         super().__init__()
         if not 1 <= n_bits <= MAX_HEAD_BITS or n_heads * n_bits > MAX_BITS:
             msg = (
