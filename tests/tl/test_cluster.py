@@ -96,7 +96,7 @@ def test_the_graph_lies_as_scanpy_takes_it(clustered, estimator):
     edges = distances.tocoo()
     expected = np.linalg.norm(places[edges.row] - places[edges.col], axis=1)
     np.testing.assert_allclose(edges.data, expected, rtol=1e-4, atol=1e-4)
-    assert set(np.diff(distances.indptr)) == {0, 24}
+    assert set(np.diff(distances.indptr)) == {0, 39}
     with warnings.catch_warnings():  # of scanpy and igraph, about defaults to come
         warnings.simplefilter("ignore")
         scanpy.tl.leiden(clustered, neighbors_key=KEYS.neighbors.parameters, key_added="theirs",
@@ -108,7 +108,7 @@ def test_the_graph_lies_as_scanpy_takes_it(clustered, estimator):
 
 def test_the_story_is_told(clustered, estimator):
     story = clustered.uns[KEYS.story]
-    assert story["settings"]["n_neighbors"] == 25
+    assert story["settings"]["n_neighbors"] == 40
     assert story["random_state"] == 0
     assert len(story["curve"]["resolution"]) == len(story["curve"]["stability"]) == 8
     assert len(story["cluster_stability"]) == estimator.model_.n_clusters
