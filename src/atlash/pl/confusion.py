@@ -93,13 +93,14 @@ def confusion(
     ax.set_ylabel("True type (cells)")
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
-    ax.figure.colorbar(
+    figure = ax.get_figure(root=True)
+    assert figure is not None  # Axes have one unless they were removed from it
+    figure.colorbar(
         image,
         ax=ax,
         label="Share of the true type",
         format=PercentFormatter(xmax=1),
-        shrink=min(0.8, 4 / ax.figure.get_figheight()),
-        drawedges=False,
+        shrink=min(0.8, 4 / figure.get_figheight()),
     )
     return ax
 
