@@ -113,7 +113,7 @@ def check_overlap(truth: NDArray[Any], types: Sequence[str], labels_key: str) ->
         If names differ so little that they may be spellings of one type.
     """
     found = sorted({name for name in truth if name is not None})
-    unknown = [name for name in found if name not in set(types)]
+    unknown = sorted(set(found) - set(types))
     if len(unknown) == len(found):
         msg = (
             f"The types in {labels_key!r} ({_some(found)}) and those of the reference "
@@ -122,7 +122,7 @@ def check_overlap(truth: NDArray[Any], types: Sequence[str], labels_key: str) ->
             "`--rename FILE.csv` on the command line."
         )
         raise LabelsError(msg)
-    absent = [name for name in types if name not in set(found)]
+    absent = sorted(set(types) - set(found))
     alike = [(name, other) for name in unknown for other in _spellings(name, absent)]
     if alike:
         pairs = ", ".join(f"{name!r} and {other!r}" for name, other in alike[:3])
