@@ -43,7 +43,7 @@ def leaves_nothing(place):
 def test_tables_picture_and_figures_are_those_of_python(judge, place, fresh_counts, reference):
     outcome = judge("--out", place / "found", "--rename", place / "names.csv")
     assert (outcome.code, outcome.err) == (0, "")
-    for text in ("B cell", "Training", "Segment", "Macro-F1", "tail", "Unassigned", "Confidence"):
+    for text in ("B cell", "Train", "Segment", "Macro-F1", "tail", "Unassigned", "Confidence"):
         assert text in outcome.out
     assert sorted(path.name for path in (place / "found").iterdir()) == FILES
     expected = evaluate(fresh_counts, reference, labels_key="cell_type")

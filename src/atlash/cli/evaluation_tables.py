@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 MAX_CONFUSIONS = 5
 """Pairs of types shown that are taken for each other most."""
 
-_MEASURES = {"precision": "Precision", "recall": "Recall", "f1": "F1", "unassigned": "Unassigned"}
+# short, so that long names of types stay whole on 80 columns
+_MEASURES = {"precision": "Prec.", "recall": "Recall", "f1": "F1", "unassigned": "Unass."}
 _AVERAGES = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
@@ -52,7 +53,7 @@ def print_evaluation(level: Level) -> None:
 
 
 def _types(rows: pd.DataFrame, *, segmented: bool) -> Table:
-    table = _table("Type", "Cells", *(["Training", "Segment"] if segmented else []))
+    table = _table("Type", "Cells", *(["Train", "Segment"] if segmented else []))
     for title in _MEASURES.values():
         table.add_column(title, justify="right")
     for name, row in rows.head(MAX_TYPES).iterrows():
@@ -129,7 +130,7 @@ def _facts(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _table(first: str, *others: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column(first, overflow="fold")
     for title in others:
         table.add_column(title, justify="left" if title == "Segment" else "right")
