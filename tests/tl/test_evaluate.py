@@ -301,6 +301,12 @@ def test_truth_that_is_no_use(truth, key, error, message):
         evaluate(annotated(truth, GIVEN), labels_key=key)
 
 
+def test_the_example_of_a_renaming_is_a_likely_one():
+    cells = annotated(["B cells", "CD14+ Monocytes"], ["DC"] * 2, types=["CD14+ Monocyte", "DC"])
+    with pytest.raises(LabelsError, match=r"rename={'CD14\+ Monocytes': 'CD14\+ Monocyte', "):
+        evaluate(cells, labels_key="truth")
+
+
 def test_without_answers_there_is_nothing_to_evaluate():
     cells = annotated(TRUTH, GIVEN)
     with pytest.raises(KeyNotFoundError, match="There is 'atlash_label'"):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _ALIKE = 0.85
 """Similarity above which two names may be spellings of one, see :mod:`difflib`."""
+_COMPARED = 50
+"""Names of each side among which an example is looked for."""
 
 
 class UnusedNamesWarning(UserWarning):
@@ -115,10 +117,11 @@ def check_overlap(truth: NDArray[Any], types: Sequence[str], labels_key: str) ->
     found = sorted({name for name in truth if name is not None})
     unknown = sorted(set(found) - set(types))
     if len(unknown) == len(found):
+        old, new = _nearest_pair(found, types)
         msg = (
             f"The types in {labels_key!r} ({_some(found)}) and those of the reference "
             f"({_some(types)}) have no name in common. Choose another column, or map the names: "
-            f"`rename={{{found[0]!r}: {_nearest(found[0], types)!r}, ...}}` in Python, "
+            f"`rename={{{old!r}: {new!r}, ...}}` in Python, "
             "`--rename FILE.csv` on the command line."
         )
         raise LabelsError(msg)
@@ -167,8 +170,10 @@ def _same(name: str, other: str) -> bool:
     return digits[0] == digits[1]
 
 
-def _nearest(name: str, types: Sequence[str]) -> str:
-    return (difflib.get_close_matches(name, types, n=1, cutoff=0.0) or [types[0]])[0]
+def _nearest_pair(names: Sequence[str], types: Sequence[str]) -> tuple[str, str]:
+    """Return a name and a type that resemble each other, as an example."""
+    pairs = [(name, other) for name in names[:_COMPARED] for other in types[:_COMPARED]]
+    return max(pairs, key=lambda pair: difflib.SequenceMatcher(None, *pair).ratio())
 
 
 def _some(names: Sequence[str], most: int = 4) -> str:
