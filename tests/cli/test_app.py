@@ -2,7 +2,7 @@
 
 import pytest
 
-COMMANDS = ["build", "annotate", "cluster", "info", "demo"]
+COMMANDS = ["build", "annotate", "evaluate", "cluster", "info", "demo"]
 
 
 def test_help_lists_the_commands(atlash):
@@ -22,6 +22,8 @@ def test_help_lists_the_commands(atlash):
                       "--threads", "--json", "--key-added", "--min-confidence", "--scale"]),
         ("cluster", ["--batch-key", "--n-clusters", "--resolution", "--save", "--layer", "--seed",
                      "--gene-column", "--scale", "--key-added", "--threads", "--json", "--quiet"]),
+        ("evaluate", ["--reference", "--labels-key", "--out", "--rename", "--key-added", "--layer",
+                      "--gene-column", "--scale", "--threads", "--json", "--quiet"]),
         ("info", ["--verify", "--json"]),
         ("demo", ["--out", "--seed"]),
     ],
@@ -43,6 +45,7 @@ def test_the_version(atlash):
     [
         ["unknown"],
         ["annotate"],
+        ["evaluate", "q.h5ad", "-r", "r"],
         ["info"],
         ["build", "cells.h5ad"],
         ["annotate", "q.h5ad", "-r", "r", "-o", "o.h5ad", "--threads", "0"],

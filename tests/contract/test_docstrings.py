@@ -23,6 +23,7 @@ PUBLIC = {
     "tl.annotate": atlash.tl.annotate,
     "tl.cluster": atlash.tl.cluster,
     "tl.count_within": atlash.tl.count_within,
+    "tl.evaluate": atlash.tl.evaluate,
     "tl.markers": atlash.tl.markers,
     "tl.neighbors": atlash.tl.neighbors,
     "tl.paga": atlash.tl.paga,
@@ -44,6 +45,7 @@ DATACLASSES = {
     "Reference": atlash.Reference,
     "SearchConfig": atlash.SearchConfig,
     "TrainConfig": atlash.TrainConfig,
+    "tl.Evaluation": atlash.tl.Evaluation,
     "tl.Hits": atlash.tl.Hits,
 }
 

@@ -22,10 +22,12 @@ PUBLIC = [
 ]
 VERBS = {
     "tl": [
+        "Evaluation",
         "Hits",
         "annotate",
         "cluster",
         "count_within",
+        "evaluate",
         "markers",
         "neighbors",
         "paga",

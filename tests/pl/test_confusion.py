@@ -1,5 +1,7 @@
 """The confusion picture: its numbers are those of a table, and it is drawn without a screen."""
 
+from itertools import pairwise
+
 import anndata as ad
 import matplotlib as mpl
 import numpy as np
@@ -11,7 +13,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from atlash.errors import KeyNotFoundError
+from atlash.errors import InputError, KeyNotFoundError
 from atlash.pl import confusion
 
 TRUE = ["T"] * 5 + ["B"] * 4 + ["NK"]
@@ -110,3 +112,37 @@ def test_an_annotation_can_be_drawn(fresh_counts, reference):
     image = confusion(found, "cell_type").images[0].get_array()
     np.testing.assert_allclose(np.asarray(image).sum(axis=1), 1)
     assert np.trace(image[:, :3]) > 2.4
+
+
+def test_counts_are_drawn_in_their_own_order():
+    counts = pd.DataFrame([[3, 1], [0, 4]], index=["T", "B"], columns=["T", "unassigned"])
+    axes = confusion(counts)
+    assert labels(axes.get_yticklabels()) == ["T (4)", "B (4)"]
+    np.testing.assert_allclose(axes.images[0].get_array(), [[0.75, 0.25], [0, 1]])
+
+
+def test_long_names_lose_their_middle_and_signs_of_formulas_stay_text():
+    name = "CD8-positive, alpha-beta memory T cell of the mucosa, $activated$"
+    axes = confusion(pd.DataFrame([[1]], index=[name], columns=["a$b$"]))
+    (text,) = labels(axes.get_yticklabels())
+    assert text.startswith("CD8-positive, a…")
+    assert text.endswith(r"activated\$ (1)")
+    assert len(text) < 40
+    axes.figure.canvas.draw()
+
+
+@pytest.mark.parametrize("n", [1, 5, 60])
+def test_no_name_covers_another_whatever_the_number_of_types(n):
+    names = [f"type number {k} of a long list" for k in range(n)]
+    axes = confusion(pd.DataFrame(np.eye(n, dtype=int), index=names, columns=names))
+    axes.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in axes.get_yticklabels()]
+    assert all(low.y1 <= high.y0 for high, low in pairwise(boxes))
+    assert axes.figure.get_figheight() < 25
+
+
+def test_cells_need_a_column_and_counts_a_cell(cells):
+    with pytest.raises(InputError, match="`labels_key` is missing"):
+        confusion(cells)
+    with pytest.raises(InputError, match="0 rows and 2 columns"):
+        confusion(pd.DataFrame(columns=["T", "B"]))

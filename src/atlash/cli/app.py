@@ -17,6 +17,7 @@ from atlash.cli.audit import audit
 from atlash.cli.build import build
 from atlash.cli.cluster import cluster
 from atlash.cli.demo import demo
+from atlash.cli.evaluate import evaluate
 from atlash.cli.grow import add, merge, remove
 from atlash.cli.info import info
 from atlash.cli.messages import report
@@ -31,7 +32,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (build, annotate, search, cluster, add, remove, merge, audit, info, demo):
+for command in (
+    build, annotate, evaluate, search, cluster, add, remove, merge, audit, info, demo,
+):  # fmt: skip
     app.command()(command)
 
 

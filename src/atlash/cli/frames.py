@@ -32,7 +32,7 @@ def check_output(output: Path) -> None:
     if not folder.is_dir():
         msg = f"'{output}' cannot be written: there is no folder '{folder}'. Make it."
         raise OutputError(msg)
-    if any(_is_reference(parent) for parent in (folder, *folder.parents)):
+    if any(is_reference(parent) for parent in (folder, *folder.parents)):
         msg = f"The output '{output}' lies within a saved reference. Choose another folder."
         raise OutputError(msg)
 
@@ -70,7 +70,7 @@ def _as_text(table: pa.Table) -> pa.Table:
     return table
 
 
-def _is_reference(folder: Path) -> bool:
+def is_reference(folder: Path) -> bool:
     """Tell whether a folder holds a reference, be it whole or damaged."""
     from atlash.reference.manifest import FORMAT, MANIFEST
 

@@ -32,8 +32,9 @@ def print_reference(info: Mapping[str, Any], path: Path) -> None:
     anchors, learned = info["learned"]["anchors"], info["learned"]
     facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     facts.add_row("Reference", str(path))
-    left_out = f"{info['n_unlabelled']:,} without a label left out"
-    facts.add_row("Cells", f"{info['n_cells']:,} ({left_out})")
+    missing = info["n_unlabelled"]
+    left_out = f" ({missing:,} without a label left out)" if missing else ""
+    facts.add_row("Cells", f"{info['n_cells']:,}{left_out}")
     used = f"{info['n_genes_used']:,} used of {info['n_genes']:,}"
     facts.add_row("Genes", f"{used}, named like {info['example_gene']} ({info['genes_named_by']})")
     facts.add_row(

@@ -3,6 +3,8 @@
 from atlash.tl.annotate import annotate
 from atlash.tl.cluster import cluster
 from atlash.tl.count import count_within
+from atlash.tl.evaluate import evaluate
+from atlash.tl.evaluation import Evaluation
 from atlash.tl.hits import Hits
 from atlash.tl.markers import markers
 from atlash.tl.neighbors import neighbors
@@ -12,10 +14,12 @@ from atlash.tl.search import search
 from atlash.tl.umap import umap
 
 __all__ = [
+    "Evaluation",
     "Hits",
     "annotate",
     "cluster",
     "count_within",
+    "evaluate",
     "markers",
     "neighbors",
     "paga",

@@ -1,0 +1,87 @@
+"""``atlash evaluate``: how well a reference labels cells whose types are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atlash.cli import options
+from atlash.cli.evaluation_files import check_folder_out, read_rename, write_evaluation
+from atlash.cli.evaluation_tables import print_evaluation
+from atlash.cli.messages import warnings_as_notes
+from atlash.cli.options import ScaleOption
+from atlash.cli.tables import print_json
+
+
+def evaluate(
+    query: Annotated[Path, typer.Argument(help="Cells whose types are known (.h5ad or .zarr).")],
+    *,
+    labels_key: Annotated[str, typer.Option(help="Column of obs with the true types.")],
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            "--reference", "-r", help="Saved reference; without it labels in QUERY are evaluated."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for tables, summary and picture.")
+    ] = None,
+    rename: Annotated[
+        Path | None,
+        typer.Option(help="CSV with the columns from,to: the reference's names of QUERY's types."),
+    ] = None,
+    key_added: Annotated[
+        str | None,
+        typer.Option(help="Prefix of labels in QUERY to evaluate, instead of annotating anew."),
+    ] = None,
+    layer: options.Layer = None,
+    gene_column: options.GeneColumn = None,
+    scale: options.Scale = ScaleOption.auto,
+    min_confidence: Annotated[
+        float, typer.Option(min=0, max=1, help="Least confidence of an assigned cell.")
+    ] = 0.5,
+    max_lost: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of known cells that may be called out of reach."),
+    ] = 0.05,
+    threads: options.Threads = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Tell how well a saved reference labels QUERY, whose types are known."""
+    from atlash.config import AnnotateConfig
+    from atlash.reference import Reference
+    from atlash.tl.evaluate import evaluate as run
+
+    if out is not None:
+        check_folder_out(out, query)
+    config = AnnotateConfig(
+        min_confidence=min_confidence,
+        max_lost=max_lost,
+        scale=scale.value,
+        n_threads=threads,
+        progress=not quiet,
+    )
+    names = None if rename is None else read_rename(rename)
+    with warnings_as_notes():
+        found = run(
+            query,
+            None if reference is None else Reference.load(reference),
+            labels_key=labels_key,
+            rename=names,
+            key_added=key_added,
+            layer=layer,
+            gene_column=gene_column,
+            config=config,
+        )
+        if out is not None:
+            write_evaluation(found, out)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        for level in found.levels:
+            print_evaluation(level)
+        if out is not None:
+            typer.echo(f"Written: {out}")
