@@ -49,7 +49,7 @@ def main(folder: Path) -> None:
     config = ClusterConfig(progress=False, n_genes=60, n_neighbors=10, n_runs=5)
     clusterer = HashClusterer(config=config).fit(cells, batch_key="batch")
     clusterer.save(folder / "clusterer")
-    found = clusterer.predict(query)
+    found = clusterer.predict(query, batch_key="batch")
     np.savez_compressed(
         folder / "query.npz",
         counts=query.X.toarray().astype(np.uint8),

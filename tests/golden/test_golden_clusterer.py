@@ -40,7 +40,7 @@ def query(stored):
 
 
 def test_there_is_one_of_each_format():
-    assert [path.name for path in FOLDERS] == ["v1"]
+    assert [path.name for path in FOLDERS] == ["v1", "v2"]
 
 
 def test_it_loads_with_its_clusters(loaded):
@@ -48,8 +48,13 @@ def test_it_loads_with_its_clusters(loaded):
     assert loaded.config.n_runs == 5
 
 
+def test_batches_are_kept_from_the_second_format_on(golden, loaded):
+    assert loaded.model_.batch_names == (() if golden.name == "v1" else ("b1", "b2"))
+
+
 def test_cells_are_put_where_they_were(loaded, query, stored):
-    found = loaded.predict(query)
+    batch_key = "batch" if loaded.model_.batch_names else None  # format 1 kept none
+    found = loaded.predict(query, batch_key=batch_key)
     for name in ("labels", "bucket", "codes"):
         np.testing.assert_array_equal(getattr(found, name), stored[name])
     for name in ("embedding", "membership", "stability"):

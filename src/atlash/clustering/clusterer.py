@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from atlash.clustering.batch_labels import batches_of
+from atlash.clustering.batch_labels import batches_of, known_batches
 from atlash.clustering.clusters import clusters_of, told
 from atlash.clustering.facts import facts_of
 from atlash.clustering.fitting import fit
@@ -69,7 +69,9 @@ class HashClusterer:
         config: ClusterConfig | None = None,
     ) -> None:
         self.config = config or ClusterConfig()
-        self.wanted = checked(n_clusters, resolution, random_state, self.config)
+        self.wanted = checked(
+            n_clusters, resolution, random_state=random_state, config=self.config
+        )
         self.model_: ClusterModel
         self.clusters_: Clusters
         self.graph_: tuple[CellGraph, NDArray[np.int64]]
@@ -96,10 +98,14 @@ class HashClusterer:
             If the cells cannot be used, or there are fewer than 50, or fewer than clusters.
         """
         source = open_source(cells, self.config.layer)
-        batches = None if batch_key is None else batches_of(source.obs, batch_key)
+        told_batches = None if batch_key is None else batches_of(source.obs, batch_key)
         check_enough(self.wanted, source)
         fitted = fit(
-            source, batches, inputs=self._inputs(), config=self.config, wanted=self.wanted
+            source,
+            None if told_batches is None else told_batches.of_cell,
+            inputs=self._inputs(),
+            config=self.config,
+            wanted=self.wanted,
         )
         self.model_ = ClusterModel(
             genes=fitted.genes,
@@ -109,19 +115,24 @@ class HashClusterer:
             centres=fitted.buckets.centres,
             sizes=fitted.buckets.sizes,
             cluster=fitted.cluster_of_bucket,
+            batch_names=() if told_batches is None else told_batches.names,
+            offsets=fitted.offsets,
         )
         self.clusters_ = clusters_of(fitted, self.model_, source.n_cells)
         self.graph_ = fitted.graph, fitted.rows
         self.facts_ = facts_of(fitted, self.model_, wanted=self.wanted, config=self.config)
         return self
 
-    def predict(self, cells: Cells) -> Clusters:
+    def predict(self, cells: Cells, *, batch_key: str | None = None) -> Clusters:
         """Put new cells into the clusters found; each by itself.
 
         Parameters
         ----------
         cells
             As for :meth:`fit`; genes are matched by name.
+        batch_key
+            Column of ``obs`` with batches, for a clusterer that was fitted with batches: cells of
+            these are moved as the cells learned from were, cells of others are not.
 
         Returns
         -------
@@ -130,16 +141,30 @@ class HashClusterer:
         Raises
         ------
         InputError
-            If nothing is fitted, or the cells cannot be used.
+            If nothing is fitted, the cells cannot be used, or batches are told to a clusterer
+            that was fitted without.
+
+        Warns
+        -----
+        UnknownBatchesWarning
+            If the clusterer was fitted with batches, and those of some cells are not told or not
+            among them.
         """
         if not hasattr(self, "model_"):
             msg = "The clusterer holds no clusters yet. Call `fit`, or `HashClusterer.load`."
             raise InputError(msg)
         source = open_source(cells, self.config.layer)
+        batches = known_batches(source.obs, batch_key, self.model_.batch_names)
         bound = self.model_.genes.bind(source, self._inputs())
         places = self.model_.place(bound, self.config)
+        places = self.model_.moved(places, batches, self.config.n_threads)
         bucket = self.model_.bucket_of(places, self.config.n_threads)
-        return told(self.model_, places, bucket, np.asarray(self.facts_["bucket_stability"]))
+        return told(
+            self.model_,
+            places,
+            bucket=bucket,
+            stability=np.asarray(self.facts_["bucket_stability"]),
+        )
 
     def save(self, path: str | Path) -> None:
         """Write what was learned as a folder, whole or not at all.

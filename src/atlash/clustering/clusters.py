@@ -54,12 +54,13 @@ def clusters_of(fitted: Fitted, model: ClusterModel, n_cells: int) -> Clusters:
     bucket = np.full(n_cells, -1, dtype=np.int32)
     bucket[fitted.rows] = fitted.buckets.of_cell
     stability = bucket_stability(fitted.partition.runs, model.cluster, model.sizes)
-    return told(model, places, bucket, stability)
+    return told(model, places, bucket=bucket, stability=stability)
 
 
 def told(
     model: ClusterModel,
     places: NDArray[np.float32],
+    *,
     bucket: NDArray[np.int32],
     stability: NDArray[np.float64],
 ) -> Clusters:

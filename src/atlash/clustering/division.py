@@ -12,8 +12,11 @@ from atlash.clustering.soft import refine, soft_assignment
 from atlash.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
+    from atlash.clustering.axes import Axes
     from atlash.clustering.distinct import Evidence
     from atlash.clustering.partition import Buckets, CellGraph, Partition
     from atlash.clustering.wanted import Wanted
@@ -27,7 +30,7 @@ MAX_RESOLUTION = 1e4
 
 
 def divide_as_wanted(
-    graph: CellGraph, buckets: Buckets, config: ClusterConfig, wanted: Wanted
+    graph: CellGraph, buckets: Buckets, *, config: ClusterConfig, wanted: Wanted
 ) -> Partition:
     """Cluster the buckets, at a finer resolution where more clusters are wanted.
 
@@ -65,23 +68,42 @@ def divide_as_wanted(
 
 
 def join_as_wanted(
-    evidence: Evidence,
-    labels: NDArray[np.int32],
+    partition: Partition,
+    gathered: Callable[[], tuple[Evidence, NDArray[np.int32]]],
+    *,
     config: ClusterConfig,
     wanted: Wanted,
-    *,
-    any_signal: bool,
+    axes: Axes,
 ) -> tuple[NDArray[np.int32], list[Join]]:
-    """Join clusters as wanted; where no axis tells more than noise, all of them."""
+    """Join clusters as wanted; where no axis tells more than noise, all of them.
+
+    Parameters
+    ----------
+    partition
+        The clusters.
+    gathered
+        Returns cells by which they are compared, and the cluster of each; called if needed.
+    config, wanted
+        Options; with a resolution wanted, nothing is joined.
+    axes
+        Which the cells lie on.
+
+    Returns
+    -------
+    Number of the cluster that each old one belongs to, and the steps.
+    """
     from threadpoolctl import threadpool_limits
 
+    if wanted.resolution is not None:
+        return np.arange(partition.labels.max() + 1, dtype=np.int32), []
+    evidence, labels = gathered()
     with threadpool_limits(1, user_api="blas"):  # another number may round otherwise
         return join_clusters(
             evidence,
             labels,
             least_agreement=config.least_agreement,
             least_distance=config.least_distance,
-            n_clusters=wanted.n_clusters or (None if any_signal else 1),
+            n_clusters=wanted.n_clusters or (None if axes.any_signal else 1),
         )
 
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from atlash.clustering.axes import Axes
+    from atlash.clustering.batch_offsets import BatchOffsets
     from atlash.clustering.distinct import Join
     from atlash.clustering.genes import Genes
     from atlash.clustering.learned import LearnedEmbedding
@@ -27,6 +28,8 @@ class Fitted:
         What brings new cells into buckets; ``learned`` is ``None`` without learning.
     heads
         What gives hash codes.
+    offsets
+        What brought batches together; ``None`` without batches.
     cluster_of_bucket
         ``(n_buckets,)``, int32; clusters are numbered by size, the largest 0.
     rows
@@ -49,6 +52,7 @@ class Fitted:
     learned: LearnedEmbedding | None
     buckets: Buckets
     heads: HeadWeights
+    offsets: BatchOffsets | None
     cluster_of_bucket: NDArray[np.int32]
     rows: NDArray[np.int64]
     places: NDArray[np.float32]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
 
-    from atlash.clustering.distinct import Join
+    from atlash.clustering.batch_offsets import BatchOffsets
+    from atlash.clustering.evidence import Move
     from atlash.clustering.genes import Survey
     from atlash.clustering.partition import Buckets, CellGraph
     from atlash.clustering.places import Places
@@ -49,8 +51,7 @@ def fit(
     Raises
     ------
     InputError
-        If the cells cannot be used, or fewer than 50 have counts, or there are not so many
-        clusters to be found.
+        If the cells cannot be used, fewer than 50 have counts, or there are too few clusters.
     """
     clock = _Clock()
     found = survey(source, batches, inputs=inputs, config=config)
@@ -67,20 +68,18 @@ def fit(
         places, offsets = correct(places, batches[rows], n_threads=config.n_threads)
     clock.stop("places")
     buckets, graph = _group(places, sketch, to_places, config=config, wanted=wanted, clock=clock)
-    partition = divide_as_wanted(graph, buckets, config, wanted)
+    partition = divide_as_wanted(graph, buckets, config=config, wanted=wanted)
     clock.stop("partition")
-    joined = np.arange(partition.labels.max() + 1, dtype=np.int32)
-    steps: list[Join] = []
-    if wanted.resolution is None:
-        labels = partition.labels[buckets.of_cell]
-        evidence, labels = gather(
-            found.bound, (rows, labels), to_places, everyone=sketch, config=config
-        )
-        if offsets is not None and batches is not None:
-            evidence = evidence.moved(lambda part: offsets.apply(part, batches[evidence.rows]))
-        joined, steps = join_as_wanted(
-            evidence, labels, config, wanted, any_signal=axes.any_signal
-        )
+    gathered = partial(
+        gather,
+        found.bound,
+        (rows, partition.labels[buckets.of_cell]),
+        to_places,
+        everyone=sketch,
+        config=config,
+        move=_mover(offsets, batches, config),
+    )
+    joined, steps = join_as_wanted(partition, gathered, config=config, wanted=wanted, axes=axes)
     clock.stop("joining")
     cluster = by_size(refined(joined[partition.labels], buckets, config), buckets)
     return Fitted(
@@ -89,6 +88,7 @@ def fit(
         learned=to_places.learned,
         buckets=buckets,
         heads=hash_heads(places, to_places.learned, config),
+        offsets=offsets,
         cluster_of_bucket=cluster,
         rows=rows,
         places=places,
@@ -134,6 +134,15 @@ def place(
     filled = np.flatnonzero(found.library > 0)
     rows = filled[np.argsort(key[filled], kind="stable")]
     return rows, places[rows]
+
+
+def _mover(
+    offsets: BatchOffsets | None, batches: NDArray[np.int32] | None, config: ClusterConfig
+) -> Move | None:
+    """Return what takes batches off cells at rows of the source; ``None`` without batches."""
+    if offsets is None or batches is None:
+        return None
+    return lambda places, rows: offsets.apply(places, batches[rows], n_threads=config.n_threads)
 
 
 def _group(

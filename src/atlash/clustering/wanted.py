@@ -38,7 +38,7 @@ class Wanted:
 
 
 def checked(
-    n_clusters: object, resolution: object, random_state: object, config: ClusterConfig
+    n_clusters: object, resolution: object, *, random_state: object, config: ClusterConfig
 ) -> Wanted:
     """Return what is wanted, checked.
 
