@@ -146,7 +146,7 @@ def _moved(cells: Cells, method: str, seed: int) -> NDArray[np.float32]:
 def _cluster(cells: Cells, places: NDArray[np.float32], seed: int) -> NDArray[np.int32]:
     """Cluster as :func:`atlash.clustering.fitting.fit` does, from moved places."""
     from atlash.clustering.distinct import Evidence, join_clusters, shared_variance
-    from atlash.clustering.fitting import RESOLUTION
+    from atlash.clustering.division import RESOLUTION
     from atlash.clustering.partition import divide, into_buckets, join_cells
 
     config = _config()

@@ -13,8 +13,9 @@ import numpy as np
 import atlash
 from atlash.clustering.axes import learn_axes
 from atlash.clustering.distinct import join_clusters
+from atlash.clustering.division import RESOLUTION
 from atlash.clustering.evidence import gather
-from atlash.clustering.fitting import RESOLUTION, _place
+from atlash.clustering.fitting import place
 from atlash.clustering.genes import survey
 from atlash.clustering.partition import divide, into_buckets, join_cells
 from atlash.clustering.places import places_on
@@ -109,7 +110,7 @@ def joined_at(
     found = survey(open_source(of.cells, None), None, inputs=InputConfig(), config=config)
     axes, sketch = learn_axes(found, config)
     on_axes = places_on(axes.matrix, found.genes)
-    rows, places = _place(found, on_axes, config)
+    rows, places = place(found, on_axes, config)
     buckets = into_buckets(places, config)
     for k in n_neighbors:
         chosen = replace(config, n_neighbors=k)

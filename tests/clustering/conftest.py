@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from atlash.clustering import HashClusterer
 from atlash.clustering.axes import learn_axes
 from atlash.clustering.genes import survey
-from atlash.clustering.learned import LearningCells
+from atlash.clustering.networks import LearningCells
 from atlash.config import ClusterConfig, InputConfig
 from atlash.data.source import open_source
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from atlash.clustering._batches import add_points, fill_shares, move
 from atlash.clustering.batch_offsets import BatchOffsets
-from atlash.clustering.batches import BatchConfig, _offsets, correct
+from atlash.clustering.batches import BatchConfig, Points, SoftClusters, _offsets, correct
 from atlash.clustering.mixing import kept_neighbours, mixing
 from atlash.errors import EmptyInputError, InvalidValuesError
 from atlash.graph.neighbours import nearest
@@ -205,9 +205,8 @@ def test_sums_are_those_of_shares(kernel_input):
     weight = np.arange(1.0, 31)
     moved = 2 * points + 1
     mass, sums, directions = np.empty((3, 5)), np.empty((3, 5, N_AXES)), np.empty((5, N_AXES))
-    add_points(
-        points, moved, weight, batch, centres[1], log_weights[1], 7.0, mass, sums, directions
-    )
+    clusters = SoftClusters(centres[1], log_weights[1], 7.0)
+    add_points(Points(points, weight, batch), moved, clusters, mass, sums, directions)
     shares = np.array(
         [
             slow_shares(z, centres[1], log_weights[1, b], 7.0)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from atlash.clustering import evidence as module
+from atlash.clustering.distinct import shared_variance
 from atlash.clustering.evidence import gather
 from atlash.clustering.places import places_on
 
@@ -53,6 +54,27 @@ def test_large_clusters_send_some_at_even_distances(collect, dealt, monkeypatch)
     assert np.bincount(kept).tolist() == [10, 4]
     everyone, _ = collect(dealt[1].rows[[*range(4), *(4 + np.arange(10) * 356 // 10)]], kept[:14])
     np.testing.assert_array_equal(np.sort(found.places, axis=0), np.sort(everyone.places, axis=0))
+
+
+def test_what_moves_cells_moves_halves_and_yardstick_too(surveyed, dealt, quiet):
+    """By three times the offset of a cell's row, so that odd rows stay and even ones go."""
+    on_axes = places_on(dealt[0].matrix, surveyed.genes)
+    sketch = dealt[1]
+
+    def move(places, rows):
+        return places + 3 * (rows % 2 == 0)[:, None].astype(np.float32)
+
+    found, _ = gather(
+        surveyed.bound, (sketch.rows, LABELS), on_axes,
+        everyone=sketch, config=quiet(n_splits=2), move=move,
+    )  # fmt: skip
+    np.testing.assert_array_equal(found.places, move(on_axes.of(sketch.logged), sketch.rows))
+    moved = [
+        [move(half, sketch.rows).astype(float) for half in sketch.halves(on_axes, split)]
+        for split in range(2)
+    ]
+    np.testing.assert_array_equal(found.halves, moved)
+    assert found.variance == pytest.approx(np.mean([shared_variance(*pair) for pair in moved]))
 
 
 def test_the_yardstick_is_that_of_everyone(collect, dealt):

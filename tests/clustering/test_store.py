@@ -123,7 +123,7 @@ def test_a_format_to_come(copy):
     facts = json.loads((copy / MANIFEST).read_text()) | {"format": 99}
     del facts["checksum"]
     (copy / MANIFEST).write_text(json.dumps(facts | {"checksum": _checksum(facts)}))
-    with pytest.raises(FileFormatError, match="format 99; this atlash reads format 1"):
+    with pytest.raises(FileFormatError, match="format 99; this atlash reads formats 1 to 2"):
         HashClusterer.load(copy)
 
 

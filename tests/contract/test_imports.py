@@ -39,6 +39,10 @@ def test_annotating_needs_no_torch():
     assert "torch" not in loaded_by("import atlash; atlash.tl.annotate; atlash.Reference.load")
 
 
+def test_clustering_without_a_network_needs_no_torch():
+    assert "torch" not in loaded_by("import atlash; atlash.HashClusterer; atlash.tl.cluster")
+
+
 def test_importing_says_nothing_and_warns_of_nothing():
     found = subprocess.run(
         [sys.executable, "-W", "error", "-c", "import atlash; atlash.tl; atlash.pl"],

@@ -17,7 +17,7 @@ def test_each_edge_is_there_once_and_loops_apart():
 
 def test_edges_without_weight_are_left_out_of_what_leiden_gets():
     edges = edges_of(sp.csr_array(np.ones((3, 3))))
-    ready = edges.ready(np.array([0.0, 1.0, 2.0]))
+    ready = edges._replace(weights=np.array([0.0, 1.0, 2.0])).ready()
     assert ready.weights == [1, 2]
     assert ready.graph.get_edgelist() == [(0, 2), (1, 2)]
     assert ready.strengths == [2, 3, 4]

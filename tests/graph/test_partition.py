@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlash.graph.agreement import agreement
-from atlash.graph.partition import consensus, leiden, leiden_runs, sweep
+from atlash.graph.partition import leiden_runs, sweep
 
 
 def modularity(graph, labels, resolution):
@@ -35,11 +35,9 @@ def planted(n_nodes, n_groups, *, inside=0.5, between=0.02, seed=0):
     return sp.csr_array(upper + upper.T), kind
 
 
-def methods():
-    return [
-        pytest.param(lambda graph, r=1.0: leiden(graph, r, random_state=0), id="leiden"),
-        pytest.param(lambda graph, r=1.0: consensus(graph, r, random_state=0), id="consensus"),
-    ]
+def leiden(graph, resolution=1.0, seed=0):
+    """Return the first run."""
+    return leiden_runs(graph, resolution, n_runs=1, random_state=seed)[0]
 
 
 @given(st.integers(0, 40), st.sampled_from([0.3, 1.0, 2.0]))
@@ -60,37 +58,34 @@ def test_loops_keep_nodes_apart():
     """Two nodes that are mostly with themselves fall together only where loops are not counted."""
     pair = sp.csr_array([[0.0, 1.0], [1.0, 0.0]])
     heavy = sp.csr_array([[8.0, 1.0], [1.0, 8.0]])
-    assert leiden(pair, 1.0, random_state=0).tolist() == [0, 0]
-    assert leiden(heavy, 1.0, random_state=0).tolist() == [0, 1]
+    assert leiden(pair).tolist() == [0, 0]
+    assert leiden(heavy).tolist() == [0, 1]
 
 
-@pytest.mark.parametrize("method", methods())
-def test_planted_groups_are_found_and_numbered_by_first_appearance(method):
+def test_planted_groups_are_found_and_numbered_by_first_appearance():
     graph, kind = planted(200, 5)
-    labels = method(graph)
+    labels = leiden(graph)
     assert labels.dtype == np.int32
     np.testing.assert_array_equal(labels, kind)
 
 
-@pytest.mark.parametrize("method", methods())
 @pytest.mark.parametrize("resolution", [0.01, 1.0])
-def test_what_is_not_connected_is_not_joined(method, resolution):
+def test_what_is_not_connected_is_not_joined(resolution):
     part, _ = planted(30, 1)
     graph = sp.csr_array(sp.block_diag([part, part, part]))
-    assert method(graph, resolution).tolist() == [0] * 30 + [1] * 30 + [2] * 30
+    assert leiden(graph, resolution).tolist() == [0] * 30 + [1] * 30 + [2] * 30
 
 
-@pytest.mark.parametrize("method", methods())
-def test_nodes_without_edges_stay_alone(method):
-    assert method(sp.csr_array((1, 1))).tolist() == [0]
-    assert method(sp.csr_array([[3.0]])).tolist() == [0]
-    assert method(sp.csr_array((4, 4))).tolist() == [0, 1, 2, 3]
+def test_nodes_without_edges_stay_alone():
+    assert leiden(sp.csr_array((1, 1))).tolist() == [0]
+    assert leiden(sp.csr_array([[3.0]])).tolist() == [0]
+    assert leiden(sp.csr_array((4, 4))).tolist() == [0, 1, 2, 3]
     loops = sp.csr_array(np.diag([1.0, 2.0, 0.0]))
-    assert method(loops).tolist() == [0, 1, 2]
+    assert leiden(loops).tolist() == [0, 1, 2]
     mixed = np.zeros((6, 6))
     mixed[1, 4] = mixed[4, 1] = 1
     mixed[2, 2] = 5
-    assert method(sp.csr_array(mixed)).tolist() == [0, 1, 2, 3, 1, 4]
+    assert leiden(sp.csr_array(mixed)).tolist() == [0, 1, 2, 3, 1, 4]
 
 
 def noisy(seed=0):
@@ -103,18 +98,16 @@ def test_the_seed_decides_and_runs_differ():
     one, two = (leiden_runs(graph, 1.0, n_runs=6, random_state=3) for _ in range(2))
     np.testing.assert_array_equal(one, two)
     assert len({run.tobytes() for run in one}) > 1
-    np.testing.assert_array_equal(one[0], leiden(graph, 1.0, random_state=3))
+    np.testing.assert_array_equal(one[0], leiden(graph, seed=3))
     more = leiden_runs(graph, 1.0, n_runs=8, random_state=3)
     np.testing.assert_array_equal(more[:6], one)
-    once, again = (consensus(graph, 1.0, random_state=3) for _ in range(2))
-    np.testing.assert_array_equal(once, again)
 
 
 def test_the_generator_is_that_of_python_afterwards():
     graph, _ = noisy()
     random.seed(5)
     before = random.getstate()
-    leiden(graph, 1.0, random_state=0)
+    leiden(graph)
     assert random.getstate() == before
     igraph.Graph.Erdos_Renyi(50, 0.5)
     assert random.getstate() != before
@@ -122,14 +115,14 @@ def test_the_generator_is_that_of_python_afterwards():
 
 def test_more_resolution_gives_more_clusters():
     graph, _ = noisy()
-    found = [len(set(leiden(graph, r, random_state=0))) for r in (0.1, 1.0, 5.0)]
+    found = [len(set(leiden(graph, r))) for r in (0.1, 1.0, 5.0)]
     assert found[0] < found[1] < found[2]
 
 
 def test_weights_are_not_too_small_to_count():
     graph, kind = planted(200, 5)
     for scale in (1e-9, 1e9):
-        labels = leiden(sp.csr_array(graph * scale), 1.0, random_state=0)
+        labels = leiden(sp.csr_array(graph * scale))
         np.testing.assert_array_equal(labels, kind)
 
 
@@ -153,33 +146,17 @@ def test_of_clear_groups_the_sweep_is_stable():
     assert (table.n_clusters.tolist(), table.stability.tolist()) == ([5], [1])
 
 
-def test_consensus_agrees_between_seeds_better_than_single_runs():
-    graph, _ = noisy()
-
-    def mean(partitions):
-        return np.mean([agreement(a, b) for a, b in itertools.combinations(partitions, 2)])
-
-    single = mean([leiden(graph, 1.0, random_state=seed) for seed in range(6)])
-    agreed = mean([consensus(graph, 1.0, random_state=seed) for seed in range(6)])
-    assert agreed > single + 0.1
-
-
-def test_one_round_takes_the_run_that_agrees_best():
-    graph, _ = noisy()
-    cells = np.random.default_rng(1).integers(1, 50, 150)
-    found = consensus(graph, 1.0, n_runs=5, n_rounds=1, random_state=2, weights_of_nodes=cells)
-    runs = leiden_runs(graph, 1.0, n_runs=5, random_state=2)
-    total = [sum(agreement(a, b, cells) for b in runs) for a in runs]
-    np.testing.assert_array_equal(found, runs[int(np.argmax(total))])
-
-
 @pytest.mark.parametrize(
     ("call", "wanted"),
     [
-        (lambda g: leiden(g, 0, random_state=0), "resolution must be a finite number above 0"),
-        (lambda g: leiden(g, np.nan, random_state=0), "found nan"),
-        (lambda g: leiden(g, 1, random_state=0, n_iterations=0), "`n_iterations` must be"),
-        (lambda g: leiden(g.toarray(), 1, random_state=0), "found ndarray"),
+        (lambda g: leiden(g, 0), "resolution must be a finite number above 0"),
+        (lambda g: leiden(g, np.nan), "found nan"),
+        (lambda g: leiden(g, np.inf), "found inf"),
+        (
+            lambda g: leiden_runs(g, 1, n_runs=1, random_state=0, n_iterations=0),
+            "`n_iterations` must be",
+        ),
+        (lambda g: leiden(g.toarray()), "found ndarray"),
         (lambda g: leiden_runs(g, 1, n_runs=0, random_state=0), "`n_runs` must be"),
         (lambda g: sweep(g, [1, -1], n_seeds=2, random_state=0), "found -1"),
         (lambda g: sweep(g, [], n_seeds=2, random_state=0), "at least one resolution"),
@@ -188,9 +165,6 @@ def test_one_round_takes_the_run_that_agrees_best():
             lambda g: sweep(g, [1], n_seeds=2, random_state=0, weights_of_nodes=[1]),
             "2 whole numbers",
         ),
-        (lambda g: consensus(g, 1, n_runs=0, random_state=0), "`n_runs` must be"),
-        (lambda g: consensus(g, 1, n_rounds=0, random_state=0), "`n_rounds` must be"),
-        (lambda g: consensus(g, np.inf, random_state=0), "found inf"),
     ],
 )
 def test_options_out_of_range_are_refused(call, wanted):

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from atlash.nn.count_losses import negative_binomial_loss, poisson_loss
-from atlash.nn.hash_encoder import CountDecoder, PlaceEncoder, PlaceWeights, embed
+from atlash.nn.hash_encoder import CountDecoder, PlaceEncoder
+from atlash.nn.place_weights import PlaceWeights, embed
 
 
 def make_encoder(n_components, n_dims, n_hidden, seed=0):

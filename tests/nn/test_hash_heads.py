@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from atlash.errors import InputError
-from atlash.nn.hash_codes import SignWeights, WordWeights, export_heads, heads_from_arrays
-from atlash.nn.hash_heads import QuantisedHeads, SignHeads
+from atlash.nn.hash_codes import SignWeights, WordWeights, heads_from_arrays
+from atlash.nn.hash_heads import QuantisedHeads, SignHeads, export_heads
 
 N_DIMS = 6
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from atlash.clustering.batches import Points, SoftClusters
 
 Doubles = NDArray[np.float64]
 
@@ -44,28 +49,26 @@ def fill_shares(
 
 @numba.njit(cache=True, nogil=True)
 def add_points(  # noqa: PLR0917 - numba takes arguments by position
-    points: Doubles,
+    points: Points,
     moved: Doubles,
-    weight: Doubles,
-    batch: NDArray[np.int32],
-    centres: Doubles,
-    log_weights: Doubles,
-    sharpness: float,
+    clusters: SoftClusters,
     mass: Doubles,
     sums: Doubles,
     directions: Doubles,
 ) -> None:
-    """Share points out over the soft clusters ``centres (d, K)``, and add them up.
+    """Share points, as they are where ``moved`` says, out over soft clusters, and add them up.
 
     ``mass (n_batches, K)`` gets the cells, ``sums (n_batches, K, d)`` the points as they were
     given, ``directions (K, d)`` the unit vectors of the points where they are now.
     """
+    places, weight, batch = points
+    centres, log_weights, sharpness = clusters
     n_axes, n_clusters = centres.shape
     shares = np.empty(n_clusters, dtype=np.float64)
     mass[:] = 0
     sums[:] = 0
     directions[:] = 0
-    for i in range(len(points)):
+    for i in range(len(places)):
         b = batch[i]
         length = fill_shares(moved[i], centres, log_weights[b], sharpness, shares)
         inverse = 1 / length if length > 0 else 0.0
@@ -73,7 +76,7 @@ def add_points(  # noqa: PLR0917 - numba takes arguments by position
             part = weight[i] * shares[k]
             mass[b, k] += part
             for d in range(n_axes):
-                sums[b, k, d] += part * points[i, d]
+                sums[b, k, d] += part * places[i, d]
                 directions[k, d] += part * inverse * moved[i, d]
 
 

@@ -138,7 +138,7 @@ def correct(
     return Correction(learned.apply(places, of_cell, n_threads=n_threads), learned)
 
 
-class _Points(NamedTuple):
+class Points(NamedTuple):
     """Means of cells of one bucket and one batch: where, how many cells, and which batch."""
 
     places: Doubles
@@ -151,24 +151,32 @@ class _Points(NamedTuple):
         return np.bincount(self.batch, self.weight).astype(np.float64)
 
 
+class SoftClusters(NamedTuple):
+    """Directions ``(d, K)``, log weights ``(n_batches, K)``, and what multiplies cosines."""
+
+    centres: Doubles
+    log_weights: Doubles
+    sharpness: float
+
+
 def _points(
     places: NDArray[np.float32], batch: NDArray[np.int32], n_buckets: int, n_threads: int | None
-) -> _Points:
+) -> Points:
     if len(places) <= n_buckets:
-        return _Points(places.astype(np.float64), np.ones(len(places)), batch)
+        return Points(places.astype(np.float64), np.ones(len(places)), batch)
     centres = learn_centres(places, n_buckets, random_state=0, n_threads=n_threads)
     bucket = assign(places, centres, n_threads=n_threads).astype(np.int64)
     n_batches = int(batch.max()) + 1
     pairs, which = np.unique(bucket * n_batches + batch, return_inverse=True)
     weight = np.bincount(which).astype(np.float64)
     sums = [np.bincount(which, column, len(pairs)) for column in places.T]
-    return _Points(
+    return Points(
         np.stack(sums, axis=1) / weight[:, None], weight, (pairs % n_batches).astype(np.int32)
     )
 
 
 def _learn(
-    points: _Points, n_cells: int, config: BatchConfig, n_rounds: int, n_threads: int | None
+    points: Points, n_cells: int, config: BatchConfig, n_rounds: int, n_threads: int | None
 ) -> BatchOffsets:
     """Alternate soft clusters and offsets, until points come to rest."""
     from atlash.clustering._batches import move
@@ -206,7 +214,7 @@ class _Sums:
     """Sums of points over soft clusters, at one sharpness."""
 
     def __init__(
-        self, points: _Points, moved: Doubles, sharpness: float, shape: tuple[int, ...]
+        self, points: Points, moved: Doubles, sharpness: float, shape: tuple[int, ...]
     ) -> None:
         self._points, self._moved, self._sharpness = points, moved, sharpness
         self.mass = np.empty(shape)
@@ -217,11 +225,9 @@ class _Sums:
         """Share the points out and add them up."""
         from atlash.clustering._batches import add_points
 
-        add_points(
-            self._points.places, self._moved, self._points.weight, self._points.batch,
-            np.ascontiguousarray(centres.T), log_weights, self._sharpness,
-            self.mass, self.sums, self._directions,
-        )  # fmt: skip
+        columns = np.ascontiguousarray(centres.T)
+        clusters = SoftClusters(columns, log_weights, self._sharpness)
+        add_points(self._points, self._moved, clusters, self.mass, self.sums, self._directions)
 
     def step(
         self, centres: Doubles, log_weights: Doubles, theta: float
@@ -274,7 +280,7 @@ def _even(mass: Doubles, sizes: Doubles) -> Doubles:
     return even
 
 
-def _at_rest(points: _Points, before: Doubles, after: Doubles, tolerance: float) -> bool:
+def _at_rest(points: Points, before: Doubles, after: Doubles, tolerance: float) -> bool:
     last = (points.weight[:, None] * np.square(after - before)).sum()
     in_all = (points.weight[:, None] * np.square(after - points.places)).sum()
     return bool(last <= tolerance**2 * in_all)

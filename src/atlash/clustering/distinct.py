@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -51,16 +51,6 @@ class Evidence:
     places: NDArray[np.float64]
     halves: Sequence[Halves]
     variance: float
-
-    def moved(self, move: Callable[[NDArray[np.float64]], NDArray[np.floating]]) -> Evidence:
-        """Return the evidence after moving places ``(n, n_axes)`` and those of the halves."""
-        halves = [
-            (np.asarray(move(first), np.float64), np.asarray(move(second), np.float64))
-            for first, second in self.halves
-        ]
-        return Evidence(
-            self.rows, np.asarray(move(self.places), np.float64), halves, self.variance
-        )
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atlash.clustering.attend import attend, learn_attention
-from atlash.clustering.learned import LearningCells, learn_embedding
 from atlash.graph.buckets import assign, learn_centres
 from atlash.graph.neighbours import nearest
 from atlash.nn.hash_codes import WordWeights
@@ -48,6 +46,9 @@ def learn_places(
     """
     if config.learn is None:
         return on_axes
+    from atlash.clustering.learning import learn_embedding  # torch: imported when wanted
+    from atlash.clustering.networks import LearningCells
+
     first, second = sketch.halves(on_axes, 0)
     counts = sketch.second_half(0)
     places = on_axes.of(sketch.logged)
@@ -73,6 +74,8 @@ def after_attention(
     random_state: int,
 ) -> NDArray[np.float32]:
     """Return the places of cells after they attended to their nearest ``(n, n_axes)``."""
+    from atlash.clustering.attend import attend, learn_attention  # torch: when wanted
+
     weights = None
     if config.attention.form == "transformer":
         first, second = sketch.halves(to_places, 0)

@@ -10,12 +10,16 @@ from atlash.clustering.distinct import Evidence, shared_variance
 from atlash.clustering.sketch import join, keep, keys_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from atlash.clustering.places import Places
     from atlash.clustering.sketch import Sketch
     from atlash.config import ClusterConfig
     from atlash.data.normalize import BoundSource
+
+    Move = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float32]]
 
 MAX_OF_CLUSTER = 2000
 """Most cells of a cluster by which it is compared with others."""
@@ -28,6 +32,7 @@ def gather(
     *,
     everyone: Sketch,
     config: ClusterConfig,
+    move: Move | None = None,
 ) -> tuple[Evidence, NDArray[np.int32]]:
     """Read some cells of each cluster again, and deal their counts into halves.
 
@@ -44,6 +49,9 @@ def gather(
         A fair sample of all cells, by which the shared variance is measured.
     config
         Options.
+    move
+        What takes off what batches add: given places ``(n, n_axes)`` and rows of the source
+        ``(n,)``, it returns the places after. ``None`` leaves all where it is.
 
     Returns
     -------
@@ -59,20 +67,27 @@ def gather(
         everything = np.ones(part.X.shape[0], dtype=np.bool_)
         parts.append(keep(bound, part, key=keys_of(part.X), chosen=everything))
     few = join(parts)
-    halves = [_halves(few, on_axes, split) for split in range(config.n_splits)]
+    moved = move or _left
+    halves = [_halves(few, on_axes, split, moved) for split in range(config.n_splits)]
     shared = [
-        shared_variance(*_halves(everyone, on_axes, split)) for split in range(config.n_splits)
+        shared_variance(*_halves(everyone, on_axes, split, moved))
+        for split in range(config.n_splits)
     ]
-    places = on_axes.of(few.logged).astype(np.float64)
+    places = moved(on_axes.of(few.logged), few.rows).astype(np.float64)
     evidence = Evidence(few.rows, places, halves, float(np.mean(shared)))
     return evidence, labels[np.searchsorted(rows, few.rows)]
 
 
 def _halves(
-    cells: Sketch, on_axes: Places, split: int
+    cells: Sketch, on_axes: Places, split: int, move: Move
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    first, second = cells.halves(on_axes, split)
+    first, second = (move(half, cells.rows) for half in cells.halves(on_axes, split))
     return first.astype(np.float64), second.astype(np.float64)
+
+
+def _left(places: NDArray[np.float32], _: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Leave cells where they are."""
+    return places
 
 
 def _some_of_each(labels: NDArray[np.int32]) -> NDArray[np.int64]:

@@ -1,26 +1,30 @@
-"""The loop that learns an embedding and its hash heads together."""
+"""The loop that learns an embedding and its hash heads together, from a sketch of the cells."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 
+from atlash.clustering.learned import LearnedEmbedding
+from atlash.clustering.networks import Batch, Networks, objective
 from atlash.clustering.steps import check_finite, one_cycle
-from atlash.nn.hash_encoder import CountDecoder, PlaceEncoder
-from atlash.nn.hash_heads import QuantisedHeads, SignHeads
+from atlash.errors import EmptyInputError, InputError, InvalidValuesError
+from atlash.nn.hash_heads import export_heads
+from atlash.nn.place_weights import PlaceWeights
+from atlash.nn.train import single_thread
+from atlash.progress import track
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
+    from torch import Tensor
 
+    from atlash.clustering.networks import LearningCells
     from atlash.config import LearnConfig
     from atlash.progress import Advance
 
@@ -28,69 +32,79 @@ HEADS_FROM = 0.3
 """Share of the steps after which heads join: words start from an embedding that has settled."""
 
 
-@dataclass(frozen=True)
-class LearningCells:
-    """Cells to learn an embedding from.
+def learn_embedding(
+    sketch: LearningCells, config: LearnConfig, *, random_state: int, show: bool
+) -> LearnedEmbedding:
+    """Learn an embedding and hash heads from a sketch of the cells.
 
-    Attributes
+    On one thread and from generators of its own: the same cells in the same order and the same
+    seed give the same bits.
+
+    Parameters
     ----------
-    Z
-        Places ``(n, d)``, float32: principal components, the strongest first.
-    Z1, Z2
-        Places of two halves of the cells' counts on the same axes ``(n, d)``, float32; their
-        noise is independent.
-    counts
-        Counts that the decoder explains from ``Z1`` ``(n, n_genes)``, CSR: those of the second
-        half, so that noise cannot be copied.
-    library
-        All counts of that half ``(n,)``.
-    weight
-        Weight of each cell in all losses ``(n,)``, at least 0: rare cells may weigh more.
+    sketch
+        Cells to learn from, at least 2.
+    config
+        Options.
+    random_state
+        Seed.
+    show
+        Show progress on standard error.
+
+    Raises
+    ------
+    InputError
+        If the options leave nothing to learn from.
+    EmptyInputError
+        If there are fewer than two cells, or fewer than two have a weight.
+    InvalidValuesError
+        If places are not finite, or arrays do not belong together.
+    TrainingError
+        If the loss is not finite.
     """
+    _check(sketch)
+    if config.reconstruct == "none" and not config.predict_weight + config.contrast_weight > 0:
+        msg = (
+            "Heads alone would draw all cells to one place. Set `predict_weight`, "
+            "`contrast_weight` or `reconstruct`, for example `LearnConfig(predict_weight=1.0)`."
+        )
+        raise InputError(msg)
+    places = sketch.Z.astype(np.float64)
+    mean = places.mean(axis=0)
+    scale = float(np.sqrt(np.square(places - mean).mean())) or 1.0
+    with single_thread(), track("Learning the embedding", config.n_steps, show=show) as advance:
+        networks = _learn(
+            sketch, (mean, scale), config, random_state=random_state, advance=advance
+        )
+    heads = None if networks.heads is None else export_heads(networks.heads)
+    return LearnedEmbedding(PlaceWeights.of(networks.encoder, mean, scale), heads)
 
-    Z: NDArray[np.float32]
-    Z1: NDArray[np.float32]
-    Z2: NDArray[np.float32]
-    counts: csr_array
-    library: NDArray[np.float64]
-    weight: NDArray[np.float64]
 
-
-class Networks(nn.Module):
-    """What learns: the encoder, its heads and the decoder."""
-
-    def __init__(self, cells: LearningCells, config: LearnConfig, *, random_state: int) -> None:
-        super().__init__()
-        generator = torch.Generator().manual_seed(random_state)
-        d = cells.Z.shape[1]
-        self.encoder = PlaceEncoder(d, d, config.n_hidden, generator=generator)
-        self.heads: SignHeads | QuantisedHeads | None = None
-        if config.heads == "sign":
-            self.heads = SignHeads(d, config.n_heads, config.n_bits, generator=generator)
-        elif config.heads == "quantised":
-            self.heads = QuantisedHeads(
-                d, config.n_heads, config.n_words, generator=generator, soft=config.soft
+def _check(sketch: LearningCells) -> None:
+    n = int((sketch.weight > 0).sum())
+    if n < 2 or sketch.Z.shape[1] == 0:
+        msg = (
+            f"There are {n} cells of {sketch.Z.shape[1]} components with a weight above 0 to "
+            "learn from; at least 2 cells and 1 component are needed. Cluster without learning."
+        )
+        raise EmptyInputError(msg)
+    if not sketch.Z.shape == sketch.Z1.shape == sketch.Z2.shape:
+        msg = (
+            f"Places have the shape {sketch.Z.shape}, those of the halves {sketch.Z1.shape} and "
+            f"{sketch.Z2.shape}; all must be alike."
+        )
+        raise InvalidValuesError(msg)
+    for name, places in (("Z", sketch.Z), ("Z1", sketch.Z1), ("Z2", sketch.Z2)):
+        bad = np.flatnonzero(~np.isfinite(places).all(axis=1))
+        if len(bad):
+            msg = (
+                f"{len(bad):,} cells have places that are not finite, first row {bad[0]} of "
+                f"{name} ({places[bad[0]][:3]} ...). Check the counts for NaN and infinity."
             )
-        self.decoder: CountDecoder | None = None
-        if config.reconstruct != "none":
-            total = np.asarray(cells.counts.sum(axis=0), dtype=np.float64) + 1
-            share = torch.from_numpy((total / max(1.0, cells.library.sum())).astype(np.float32))
-            self.decoder = CountDecoder(
-                d, config.rank, share, law=config.reconstruct, generator=generator
-            )
-        self.log_width = nn.Parameter(torch.zeros(()))
+            raise InvalidValuesError(msg)
 
 
-@dataclass(frozen=True)
-class _Batch:
-    first: Tensor
-    second: Tensor
-    counts: tuple[Tensor, Tensor] | None
-    library: Tensor
-    weight: Tensor
-
-
-def learn(
+def _learn(
     cells: LearningCells, scaling: tuple[NDArray[np.float64], float], config: LearnConfig, *,
     random_state: int, advance: Advance,
 ) -> Networks:  # fmt: skip
@@ -133,54 +147,10 @@ def learn(
     return networks
 
 
-def objective(
-    networks: Networks, batch: _Batch, config: LearnConfig, *, with_heads: bool
-) -> Tensor:
-    """Return the weighted sum of all losses."""
-    weight = batch.weight
-    first: Tensor = networks.encoder(batch.first)
-    loss = first.new_zeros(())
-    if config.predict_weight > 0:
-        gap = (first - batch.second).square().mean(dim=1)
-        loss = loss + config.predict_weight * (weight * gap).sum() / weight.sum()
-    if config.contrast_weight > 0:
-        second = networks.encoder(batch.second)
-        loss = loss + config.contrast_weight * contrast(
-            first, second, networks.log_width, weight=weight
-        )
-    if with_heads and networks.heads is not None:
-        loss = loss + config.heads_weight * networks.heads.loss(first, weight)
-    if networks.decoder is not None and batch.counts is not None:
-        nats = networks.decoder.loss(first, *batch.counts, library=batch.library, weight=weight)
-        loss = loss + config.reconstruct_weight * nats
-    return loss
-
-
-def contrast(first: Tensor, second: Tensor, log_width: Tensor, *, weight: Tensor) -> Tensor:
-    """Return InfoNCE of two views by distance: a cell has to find itself among the batch.
-
-    Parameters
-    ----------
-    first, second
-        Embeddings ``(batch, n_dims)``.
-    log_width
-        Logarithm of the squared distance, a dimension, that costs one nat: learned.
-    weight
-        Of each cell ``(batch,)``.
-    """
-    squared = torch.cdist(first, second).square() / first.shape[1]
-    logits = -squared * torch.exp(-log_width)
-    own = torch.arange(len(first))
-    nats = F.cross_entropy(logits, own, reduction="none") + F.cross_entropy(
-        logits.T, own, reduction="none"
-    )
-    return (weight * nats).sum() / weight.sum() / 2
-
-
 def _batches(
     cells: LearningCells, scaling: tuple[NDArray[np.float64], float], config: LearnConfig,
     random_state: int,
-) -> Iterator[_Batch]:  # fmt: skip
+) -> Iterator[Batch]:  # fmt: skip
     """Yield ``n_steps`` batches of shuffled cells."""
     rng = np.random.default_rng(random_state)
     first, second = _standard(cells.Z1, scaling), _standard(cells.Z2, scaling)
@@ -196,7 +166,7 @@ def _batches(
         counts = None
         if config.reconstruct != "none":
             counts = _of_genes(cells.counts[drawn], config.genes_a_step, rng)
-        yield _Batch(first[rows], second[rows], counts, library[rows], weight[rows])
+        yield Batch(first[rows], second[rows], counts, library[rows], weight[rows])
 
 
 def _of_genes(counts: csr_array, most: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:

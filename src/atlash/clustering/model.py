@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
     from atlash.clustering.axes import Axes
+    from atlash.clustering.batch_offsets import BatchOffsets
     from atlash.clustering.genes import Genes
     from atlash.clustering.learned import LearnedEmbedding
     from atlash.config import ClusterConfig
@@ -45,6 +46,10 @@ class ClusterModel:
         Cells learned from in each ``(n_buckets,)``, int64.
     cluster
         Cluster of each bucket ``(n_buckets,)``, int32; the largest cluster is 0.
+    batch_names
+        Batches that were brought together, in the order of the offsets; none without.
+    offsets
+        What moves cells of these; ``None`` without batches.
     """
 
     genes: Genes
@@ -54,6 +59,8 @@ class ClusterModel:
     centres: NDArray[np.float32]
     sizes: NDArray[np.int64]
     cluster: NDArray[np.int32]
+    batch_names: tuple[str, ...]
+    offsets: BatchOffsets | None
 
     @property
     def n_clusters(self) -> int:
@@ -76,6 +83,27 @@ class ClusterModel:
             for n in ordered_map(work, chunks, n_threads=n_threads_or_all(config.n_threads)):
                 advance(n)
         return places
+
+    def moved(
+        self, places: NDArray[np.float32], batches: NDArray[np.int32], n_threads: int | None
+    ) -> NDArray[np.float32]:
+        """Return places ``(n, n_axes)`` without what batches add.
+
+        Parameters
+        ----------
+        places
+            ``(n, n_axes)``; cells without a place keep NaN.
+        batches
+            Place of each cell's batch in ``batch_names`` ``(n,)``; -1 moves nothing.
+        n_threads
+            Threads; ``None`` takes all cores.
+        """
+        known = ~np.isnan(places[:, 0])
+        if self.offsets is None or not known.any():
+            return places
+        moved = places.copy()
+        moved[known] = self.offsets.apply(places[known], batches[known], n_threads=n_threads)
+        return moved
 
     def bucket_of(self, places: NDArray[np.float32], n_threads: int | None) -> NDArray[np.int32]:
         """Return the bucket of each cell ``(n,)``, -1 for cells without a place."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from atlash.clustering.axes import Axes
+from atlash.clustering.batch_offsets import BatchOffsets
 from atlash.clustering.genes import Genes
 from atlash.clustering.learned import LearnedEmbedding
 from atlash.clustering.model import ClusterModel
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 
     from atlash.nn.hash_codes import HeadWeights
 
-FORMAT = 1
-HEADS, LEARNED = "heads.", "learned."
+FORMAT = 2
+"""Format 1 kept no batches."""
+HEADS, LEARNED, OFFSETS = "heads.", "learned.", "offsets."
 MANIFEST, GENES, WEIGHTS = "manifest.json", "genes.parquet", "weights.safetensors"
 
 
@@ -53,7 +55,13 @@ def write(path: str | Path, model: ClusterModel, facts: Mapping[str, Any]) -> No
         table.to_parquet(folder / GENES)
         (folder / WEIGHTS).write_bytes(save(_arrays(model)))
         sums = {name: _sha256(folder / name) for name in (GENES, WEIGHTS)}
-        manifest = {"format": FORMAT, "atlash": version("atlash"), "files": sums, **facts}
+        manifest = {
+            "format": FORMAT,
+            "atlash": version("atlash"),
+            "files": sums,
+            "batches": list(model.batch_names),
+            **facts,
+        }
         manifest["checksum"] = _checksum(manifest)
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
 
@@ -87,7 +95,7 @@ def read(path: str | Path) -> tuple[ClusterModel, dict[str, Any]]:
         target_sum=float(arrays["target_sum"][0]),
     )
     genes = Genes(recipe, arrays["mean"], arrays["inverse_scale"])
-    learned = _named(arrays, LEARNED)
+    learned, offsets = _named(arrays, LEARNED), _named(arrays, OFFSETS)
     model = ClusterModel(
         genes=genes,
         axes=Axes(arrays["axes"], arrays["reliability"]),
@@ -96,6 +104,8 @@ def read(path: str | Path) -> tuple[ClusterModel, dict[str, Any]]:
         centres=arrays["centres"],
         sizes=arrays["sizes"],
         cluster=arrays["cluster"],
+        batch_names=tuple(facts.get("batches", ())),
+        offsets=BatchOffsets.from_arrays(offsets) if offsets else None,
     )
     return model, facts
 
@@ -114,6 +124,8 @@ def _arrays(model: ClusterModel) -> dict[str, NDArray[Any]]:
     named |= {HEADS + name: array for name, array in model.heads.arrays().items()}
     if model.learned is not None:
         named |= {LEARNED + name: array for name, array in model.learned.arrays().items()}
+    if model.offsets is not None:
+        named |= {OFFSETS + name: array for name, array in model.offsets.arrays().items()}
     return {name: np.ascontiguousarray(array) for name, array in named.items()}
 
 
@@ -165,9 +177,9 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if checksum != _checksum(facts):
         msg = f"{str(folder / MANIFEST)!r} is not what was saved. Take the folder from a copy."
         raise FileFormatError(msg)
-    if found[0] != FORMAT or found[1] != {GENES, WEIGHTS}:
+    if found[0] not in range(1, FORMAT + 1) or found[1] != {GENES, WEIGHTS}:
         msg = (
-            f"{str(folder)!r} is of format {found[0]!r}; this atlash reads format {FORMAT}. "
+            f"{str(folder)!r} is of format {found[0]!r}; this atlash reads formats 1 to {FORMAT}. "
             "A newer atlash may read it."
         )
         raise FileFormatError(msg)

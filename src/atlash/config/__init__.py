@@ -4,8 +4,8 @@ from atlash.config.answering import AnnotateConfig, Ranking, SearchConfig, Searc
 from atlash.config.clustering import (
     AttentionConfig,
     ClusterConfig,
+    CountLaw,
     LearnConfig,
-    Reconstruction,
 )
 from atlash.config.learning import BuildConfig, Quantisation, TrainConfig
 from atlash.config.reading import InputConfig, ScaleName
@@ -15,11 +15,11 @@ __all__ = [
     "AttentionConfig",
     "BuildConfig",
     "ClusterConfig",
+    "CountLaw",
     "InputConfig",
     "LearnConfig",
     "Quantisation",
     "Ranking",
-    "Reconstruction",
     "ScaleName",
     "SearchConfig",
     "SearchMethod",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from atlash.config.reading import ScaleName
 
-Reconstruction = Literal["none", "poisson", "nb", "zinb"]
+CountLaw = Literal["poisson", "nb", "zinb"]
 """Law of the counts that the embedding has to explain."""
 
 
@@ -30,7 +30,8 @@ class LearnConfig:
     soft
         Quantised heads: pull a cell to a mean of words, weighted by how near they are.
     reconstruct
-        Law of the counts that a low-rank decoder explains from the embedding of the first view.
+        Law of the counts that a low-rank decoder explains from the embedding of the first view;
+        ``"none"`` has no decoder.
     rank
         Directions of the decoder.
     genes_a_step
@@ -51,7 +52,7 @@ class LearnConfig:
     n_words: int = 64
     n_bits: int = 4
     soft: bool = False
-    reconstruct: Reconstruction = "none"
+    reconstruct: CountLaw | Literal["none"] = "none"
     rank: int = 20
     genes_a_step: int = 500
     predict_weight: float = 1.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numba
 import numpy as np
@@ -11,19 +11,27 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@numba.njit(cache=True, nogil=True)
-def count_buckets(  # noqa: PLR0917 - numba takes arguments by position
-    indptr: NDArray[np.int64],
-    indices: NDArray[np.int64],
-    bucket: NDArray[np.int32],
-    cells: NDArray[np.int64],
-    bounds: NDArray[np.int64],
-    counts: NDArray[np.int64],
-) -> None:
-    """Write to how many buckets the cells of each bucket lead.
+class Links(NamedTuple):
+    """A CSR matrix of weights between cells."""
 
-    ``cells[bounds[b] : bounds[b + 1]]`` are those of bucket ``b``.
-    """
+    indptr: NDArray[np.integer]
+    indices: NDArray[np.integer]
+    weights: NDArray[np.floating]
+
+
+class Members(NamedTuple):
+    """Bucket of each cell; ``cells[bounds[b] : bounds[b + 1]]`` are those of bucket ``b``."""
+
+    bucket: NDArray[np.int32]
+    cells: NDArray[np.int64]
+    bounds: NDArray[np.int64]
+
+
+@numba.njit(cache=True, nogil=True)
+def count_buckets(links: Links, members: Members, counts: NDArray[np.int64]) -> None:
+    """Write to how many buckets the cells of each bucket lead ``(n_buckets,)``."""
+    indptr, indices, _ = links
+    bucket, cells, bounds = members
     seen = np.full(len(counts), -1, dtype=np.int64)
     for own in range(len(counts)):
         counts[own] = 0
@@ -36,13 +44,9 @@ def count_buckets(  # noqa: PLR0917 - numba takes arguments by position
 
 @numba.njit(cache=True, nogil=True)
 def add_weights(  # noqa: PLR0917 - numba takes arguments by position
-    indptr: NDArray[np.int64],
-    indices: NDArray[np.int64],
-    weights: NDArray[np.float32],
+    links: Links,
+    members: Members,
     scale: float,
-    bucket: NDArray[np.int32],
-    cells: NDArray[np.int64],
-    bounds: NDArray[np.int64],
     starts: NDArray[np.int64],
     columns: NDArray[np.int32],
     sums: NDArray[np.int64],
@@ -51,6 +55,8 @@ def add_weights(  # noqa: PLR0917 - numba takes arguments by position
 
     ``starts`` tells where the buckets of each bucket begin and end, ``(n_buckets + 1,)``.
     """
+    indptr, indices, weights = links
+    bucket, cells, bounds = members
     n_buckets = len(starts) - 1
     total = np.zeros(n_buckets, dtype=np.int64)
     seen = np.full(n_buckets, -1, dtype=np.int64)

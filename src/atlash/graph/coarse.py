@@ -47,22 +47,26 @@ def bucket_graph(weights: csr_array, bucket: ArrayLike, n_buckets: int) -> csr_a
     """
     from scipy.sparse import csr_array
 
-    from atlash.graph._coarse import add_weights, count_buckets  # numba: imported when needed
+    from atlash.graph._coarse import (  # numba: imported when needed
+        Links,
+        Members,
+        add_weights,
+        count_buckets,
+    )
 
     check_at_least("n_buckets", n_buckets, 1)
     _check_weights(weights)
     own = check_buckets(bucket, weights.shape[0], n_buckets)
     cells = np.argsort(own, kind="stable")
     bounds = np.append(0, np.cumsum(np.bincount(own, minlength=n_buckets)))
+    links = Links(weights.indptr, weights.indices, weights.data)
+    members = Members(own, cells, bounds)
     counts = np.empty(n_buckets, dtype=np.int64)
-    count_buckets(weights.indptr, weights.indices, own, cells, bounds, counts)
+    count_buckets(links, members, counts)
     starts = np.append(0, np.cumsum(counts))
     columns = np.empty(starts[-1], dtype=np.int32)
     sums = np.empty(starts[-1], dtype=np.int64)
-    add_weights(
-        weights.indptr, weights.indices, weights.data, float(STEPS), own, cells, bounds, starts,
-        columns, sums,
-    )  # fmt: skip
+    add_weights(links, members, float(STEPS), starts, columns, sums)
     graph: csr_array = csr_array((sums / STEPS, columns, starts), shape=(n_buckets, n_buckets))
     graph.eliminate_zeros()
     if not is_symmetric(graph):

@@ -21,7 +21,7 @@ class Edges(NamedTuple):
     first, second
         Ends, the first one lower, int32.
     weights
-        Float64, above 0.
+        Float64, at least 0.
     loops
         Diagonal of the graph ``(n_nodes,)``, float64.
     """
@@ -31,16 +31,16 @@ class Edges(NamedTuple):
     weights: NDArray[np.float64]
     loops: NDArray[np.float64]
 
-    def ready(self, weights: NDArray[np.float64]) -> LeidenGraph:
-        """Return the edges that weigh something, with these weights, as Leiden takes them."""
+    def ready(self) -> LeidenGraph:
+        """Return the edges that weigh something as Leiden takes them."""
         from atlash.graph._leiden import LeidenGraph  # igraph: imported when needed
 
-        kept = weights > 0
+        kept = self.weights > 0
         return LeidenGraph(
             len(self.loops),
             first=self.first[kept],
             second=self.second[kept],
-            weights=weights[kept],
+            weights=self.weights[kept],
             loops=self.loops,
         )
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atlash.nn.hash_heads import QuantisedHeads, SignHeads
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -75,14 +73,6 @@ class WordWeights:
 
 
 HeadWeights = SignWeights | WordWeights
-
-
-def export_heads(heads: SignHeads | QuantisedHeads) -> HeadWeights:
-    """Return learned heads as arrays."""
-    arrays = {k: np.ascontiguousarray(v.cpu().numpy()) for k, v in heads.state_dict().items()}
-    if isinstance(heads, SignHeads):
-        return SignWeights(arrays["weight"], arrays["bias"], np.array([heads.n_heads]))
-    return WordWeights(arrays["directions"], arrays["words"])
 
 
 def heads_from_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> HeadWeights | None:

@@ -7,12 +7,18 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from atlash.errors import InputError
+from atlash.nn.hash_codes import SignWeights, WordWeights
+
+if TYPE_CHECKING:
+    from atlash.nn.hash_codes import HeadWeights
 
 MAX_HEAD_BITS = 10
 """A head of more bits has too many buckets for the balance over a batch."""
@@ -201,6 +207,14 @@ class QuantisedHeads(nn.Module):
         of_cells = (places - chosen.detach()).square().mean(dim=(0, 2))
         squares: Tensor = of_words + self.commitment * of_cells
         return (weight * squares).sum() / weight.sum()
+
+
+def export_heads(heads: SignHeads | QuantisedHeads) -> HeadWeights:
+    """Return learned heads as arrays."""
+    arrays = {k: np.ascontiguousarray(v.cpu().numpy()) for k, v in heads.state_dict().items()}
+    if isinstance(heads, SignHeads):
+        return SignWeights(arrays["weight"], arrays["bias"], np.array([heads.n_heads]))
+    return WordWeights(arrays["directions"], arrays["words"])
 
 
 def _k_means(places: Tensor, n_words: int, generator: torch.Generator) -> Tensor:

@@ -5,7 +5,9 @@ import pytest
 import torch
 from safetensors.numpy import load, save
 
-from atlash.clustering.learned import LearnedEmbedding, LearningCells, learn_embedding
+from atlash.clustering.learned import LearnedEmbedding
+from atlash.clustering.learning import learn_embedding
+from atlash.clustering.networks import LearningCells
 from atlash.config import LearnConfig
 from atlash.errors import EmptyInputError, InputError, InvalidValuesError, TrainingError
 

@@ -1,0 +1,54 @@
+"""The story of a clustering as plain values, for files and for ``uns``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from atlash.clustering.stability import bucket_stability, cluster_stability
+from atlash.clustering.store import settings
+
+if TYPE_CHECKING:
+    from atlash.clustering.fitted import Fitted
+    from atlash.clustering.model import ClusterModel
+    from atlash.clustering.wanted import Wanted
+    from atlash.config import ClusterConfig
+
+
+def facts_of(
+    fitted: Fitted, model: ClusterModel, *, wanted: Wanted, config: ClusterConfig
+) -> dict[str, Any]:
+    """Return settings, seed, curve of stability, joins, seconds and memory as plain values."""
+    curve = fitted.partition.curve
+    of_bucket = bucket_stability(fitted.partition.runs, model.cluster, model.sizes)
+    return {
+        "atlash_version": version("atlash"),
+        "n_clusters": wanted.n_clusters or "auto",
+        "resolution": wanted.resolution,
+        "random_state": wanted.random_state,
+        "settings": settings(config),
+        "curve": {
+            "resolution": curve.resolution.tolist(),
+            "n_clusters": curve.n_clusters.tolist(),
+            "stability": curve.stability.tolist(),
+        },
+        "n_before_joining": int(fitted.partition.labels.max()) + 1,
+        "joined": [asdict(step) for step in fitted.steps],
+        "cluster_stability": cluster_stability(of_bucket, model.cluster, model.sizes).tolist(),
+        "bucket_stability": of_bucket.tolist(),
+        "axes_reliability": fitted.axes.reliability.tolist(),
+        "seconds": fitted.seconds,
+        "peak_memory_gb": _peak_memory(),
+    }
+
+
+def _peak_memory() -> float | None:
+    """Return the most memory that the process has held so far, in GB; ``None`` on Windows."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9

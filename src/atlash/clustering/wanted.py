@@ -1,0 +1,101 @@
+"""What the user asks of clustering, checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Real
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from atlash.errors import InputError
+
+if TYPE_CHECKING:
+    from atlash.config import ClusterConfig
+    from atlash.data.source import CellSource
+
+MIN_CELLS = 50
+"""Fewest cells that clusters are looked for in."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user asks for.
+
+    Parameters
+    ----------
+    n_clusters
+        Number of clusters; ``None`` finds it.
+    resolution
+        Resolution of Leiden whose clusters are taken as they are; ``None`` joins those of 1.
+    random_state
+        Seed.
+    """
+
+    n_clusters: int | None
+    resolution: float | None
+    random_state: int
+
+
+def checked(
+    n_clusters: object, resolution: object, *, random_state: object, config: ClusterConfig
+) -> Wanted:
+    """Return what is wanted, checked.
+
+    Raises
+    ------
+    InputError
+        If an option is out of range, or number and resolution are both given.
+    """
+    auto = isinstance(n_clusters, str) and n_clusters == "auto"
+    wanted = None if auto else _whole(n_clusters)
+    if not auto and (wanted is None or wanted < 1):
+        msg = f"`n_clusters` is {n_clusters!r}, but must be 'auto' or a whole number from 1."
+        raise InputError(msg)
+    seed = _whole(random_state)
+    if seed is None or seed < 0:
+        msg = f"`random_state` is {random_state!r}, but must be a whole number from 0."
+        raise InputError(msg)
+    finer = float(resolution) if isinstance(resolution, Real) else None
+    if resolution is not None and (finer is None or not 0 < finer < np.inf):
+        msg = f"`resolution` is {resolution!r}, but must be above 0, for example 1, or None."
+        raise InputError(msg)
+    if not auto and resolution is not None:
+        msg = "Give `n_clusters` or `resolution`, not both: each decides the number of clusters."
+        raise InputError(msg)
+    least = {"n_genes": 1, "n_neighbors": 2, "n_buckets": 2, "n_runs": 1, "n_splits": 1}
+    for name, value in least.items():
+        if getattr(config, name) < value:
+            msg = f"`{name}` is {getattr(config, name)!r}, but must be at least {value}."
+            raise InputError(msg)
+    return Wanted(wanted, finer, seed)
+
+
+def _whole(value: object) -> int | None:
+    """Return a whole number as Python's, ``None`` for anything else."""
+    if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
+        return int(value)
+    return None
+
+
+def check_enough(wanted: Wanted, source: CellSource) -> None:
+    """Check that there are cells enough for what is wanted.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 50, or fewer than clusters.
+    """
+    if source.n_cells < MIN_CELLS:
+        msg = (
+            f"{source.name} has {source.n_cells} cells, and clusters are looked for in at "
+            f"least {MIN_CELLS}. Give more cells; to put a few into known clusters, use "
+            "`HashClusterer.predict` or `atlash.tl.annotate`."
+        )
+        raise InputError(msg)
+    if (wanted.n_clusters or 1) > source.n_cells:
+        msg = (
+            f"{wanted.n_clusters:,} clusters are wanted of the {source.n_cells:,} cells "
+            f"of {source.name}. Ask for fewer, or leave `n_clusters` at 'auto'."
+        )
+        raise InputError(msg)
