@@ -2,7 +2,10 @@
 
 import pytest
 
-COMMANDS = ["build", "annotate", "cluster", "info", "demo"]
+COMMANDS = [
+    "build", "annotate", "search", "cluster", "add", "register", "remove", "merge", "audit",
+    "info", "demo",
+]  # fmt: skip
 
 
 def test_help_lists_the_commands(atlash):
@@ -22,6 +25,7 @@ def test_help_lists_the_commands(atlash):
                       "--threads", "--json", "--key-added", "--min-confidence", "--scale"]),
         ("cluster", ["--batch-key", "--n-clusters", "--resolution", "--save", "--layer", "--seed",
                      "--gene-column", "--scale", "--key-added", "--threads", "--json", "--quiet"]),
+        ("register", ["--name", "--layer", "--gene-column", "--json"]),
         ("info", ["--verify", "--json"]),
         ("demo", ["--out", "--seed"]),
     ],

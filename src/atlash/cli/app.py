@@ -17,7 +17,7 @@ from atlash.cli.audit import audit
 from atlash.cli.build import build
 from atlash.cli.cluster import cluster
 from atlash.cli.demo import demo
-from atlash.cli.grow import add, merge, remove
+from atlash.cli.grow import add, merge, register, remove
 from atlash.cli.info import info
 from atlash.cli.messages import report
 from atlash.cli.search import search
@@ -31,7 +31,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (build, annotate, search, cluster, add, remove, merge, audit, info, demo):
+COMMANDS = (
+    build, annotate, search, cluster, add, register, remove, merge, audit, info, demo
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)
 
 
@@ -51,12 +54,28 @@ def options(
     """Short binary hash codes for single-cell atlases: annotate, search and cluster cells."""
 
 
+def _options_of(arguments: list[str]) -> dict[str, str]:
+    """Return the options of the command that was called, by the names of their parameters."""
+    commands = {command.__name__: command for command in COMMANDS}
+    called = next((commands[word] for word in arguments if word in commands), None)
+    if called is None:
+        return {}
+    alone = typer.Typer(add_completion=False)
+    alone.command()(called)
+    return {
+        str(parameter.name): option
+        for parameter in typer.main.get_command(alone).params
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+
+
 def main() -> None:
     """Run the command and turn atlash's own errors into messages."""
     try:
         app()
     except AtlashError as error:
-        report(error)
+        report(error, _options_of(sys.argv[1:]))
         sys.exit(1)
     except KeyboardInterrupt:
         typer.echo("Interrupted; nothing was written.", err=True)

@@ -310,7 +310,8 @@ class Reference:
                 raise InputError(msg)
         for other in others:
             new = fitted(other.index.cells.to_table(), self.cells.schema)
-            origin = "another reference"
+            place = path_of(other.cells)
+            origin = "another reference" if place is None else place.name
             self._change(partial(addition, new=new, on_duplicate=on_duplicate, origin=origin))
 
     def audit(self, *, batch_key: str | None = None, most: int = 1000) -> AuditReport:
