@@ -300,6 +300,9 @@ class Reference:
         """
         check_choice(on_duplicate)
         self._check_newest()
+        if isinstance(others, Reference) or not all(isinstance(o, Reference) for o in others):
+            msg = "`others` must be a list of references; load each with `atlash.Reference.load`."
+            raise InputError(msg)
         for other in others:
             if other.fingerprint != self.fingerprint:
                 msg = (
