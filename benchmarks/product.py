@@ -16,6 +16,8 @@ import pandas as pd
 
 import atlash
 from atlash.reference.columns import cells_table, codes_of
+from atlash.reference.search import ANCHOR_WEIGHT
+from atlash.tl.queries import encode_queries
 from benchmarks.outcome import Cached, Outcome, cached
 from benchmarks.tasks import LABELS, Task
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 STATED_COVERAGE = 0.95
 """Of the sets in ``obsm["atlash_sets"]``."""
+DEFAULT_RANKING = atlash.SearchConfig().ranking
 COMMAND = [sys.executable, "-c", "from atlash.cli.app import main; main()"]
 
 
@@ -154,7 +157,7 @@ def search(
     k: int,
     *,
     where: str | None = None,
-    ranking: str = "asymmetric",
+    ranking: str = DEFAULT_RANKING,
 ) -> atlash.tl.Hits:
     """Search with as many threads as the benchmark was given."""
     config = atlash.SearchConfig(ranking=ranking, n_threads=threads(), progress=False)
@@ -189,3 +192,25 @@ def query_codes(query: ad.AnnData, reference: atlash.Reference) -> np.ndarray:
 def codes_in(reference: atlash.Reference, rows: np.ndarray) -> np.ndarray:
     """Return packed codes of some of the cells."""
     return codes_of(reference.index.cells.take(rows, ["code"]))
+
+
+@dataclass(frozen=True)
+class Bits:
+    """Expected bits of queries in [-1, 1], a reference's as -1 and +1, and what each counts.
+
+    All float32: ``(n_query, n_bits)``, ``(n_reference, n_bits)`` and ``(n_bits,)``.
+    """
+
+    expected: np.ndarray
+    reference: np.ndarray
+    weights: np.ndarray
+
+
+def bits_of(query: ad.AnnData, reference: atlash.Reference) -> Bits:
+    """Return the codes that the default ranking of a search compares."""
+    config = atlash.SearchConfig(n_threads=threads(), progress=False)
+    expected = encode_queries(query, reference, config).asked.expected
+    bits = np.unpackbits(codes_of(reference.cells), axis=1, bitorder="little")
+    anchor = np.arange(bits.shape[1]) < reference.annotator.n_bits
+    weights = np.where(anchor, ANCHOR_WEIGHT, 1).astype(np.float32)
+    return Bits(expected, np.where(bits, 1, -1).astype(np.float32), weights)

@@ -13,6 +13,8 @@ from sklearn.model_selection import cross_val_predict
 from benchmarks.peers.codes import Embedded, unit
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 DEPTHS = (50, 100)
@@ -39,11 +41,16 @@ def mean_average_precision(codes: Embedded, kinds: Kinds) -> dict[str, float]:
     The average precision of a query is the mean of the precisions at the ranks that hold a
     cell of its type, as hashing papers have it; 0 where none does.
     """
-    hits = []
-    for rows in np.array_split(np.arange(len(codes.query)), -(-len(codes.query) // 500)):
-        nearest = _nearest(codes.query[rows] @ codes.reference.T, max(DEPTHS))
-        hits.append(kinds.reference[nearest] == kinds.query[rows, None])
-    hit = np.concatenate(hits)
+    nearest = [
+        _nearest(codes.query[rows] @ codes.reference.T, max(DEPTHS))
+        for rows in np.array_split(np.arange(len(codes.query)), -(-len(codes.query) // 500))
+    ]
+    return precision_of(np.concatenate(nearest), kinds)
+
+
+def precision_of(nearest: NDArray[np.int64], kinds: Kinds) -> dict[str, float]:
+    """Return mAP@50 and mAP@100 of training cells that were found, ``(n_query, 100)``."""
+    hit = kinds.reference[nearest] == kinds.query[:, None]
     found = {}
     for depth in DEPTHS:
         right = hit[:, :depth]
@@ -94,11 +101,17 @@ class Neighbours:
 
     def recall(self, codes: Embedded) -> dict[str, float]:
         """Return the share of true neighbours among the 50 nearest of the type, by truth."""
+        return self.recall_of(
+            [_nearest(codes.query[query] @ codes.reference[reference].T, N_NEIGHBOURS)
+             for query, reference in self.members]
+        )  # fmt: skip
+
+    def recall_of(self, nearest: Sequence[NDArray[np.int64]]) -> dict[str, float]:
+        """Return the same of cells that were found: for each type, places ``(n_query, 50)``."""
         found: dict[str, list[float]] = {truth: [] for truth in TRUTHS}
-        for (query, reference), truths in zip(self.members, self.truths, strict=True):
-            nearest = _nearest(codes.query[query] @ codes.reference[reference].T, N_NEIGHBOURS)
+        for of_type, truths in zip(nearest, self.truths, strict=True):
             for truth, true in truths.items():
-                same = [len(np.intersect1d(*pair)) for pair in zip(nearest, true, strict=True)]
+                same = [len(np.intersect1d(*pair)) for pair in zip(of_type, true, strict=True)]
                 found[truth].append(float(np.mean(same)) / N_NEIGHBOURS)
         return {f"recall_{truth}": float(np.mean(shares)) for truth, shares in found.items()}
 

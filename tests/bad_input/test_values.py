@@ -104,7 +104,7 @@ def test_no_matrix(use, atlas):
     ("layer", "told"),
     [
         ("count", r"has no 'count'; it has 'counts', 'X'\. Try `layer='counts'`"),
-        ("raw", "no 'raw'"),
+        ("raw", r"^The AnnData has no 'raw'"),
     ],
 )
 def test_a_layer_that_is_missing(use, atlas, layer, told):

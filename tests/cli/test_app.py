@@ -2,7 +2,10 @@
 
 import pytest
 
-COMMANDS = ["build", "annotate", "evaluate", "cluster", "info", "demo"]
+COMMANDS = [
+    "build", "annotate", "evaluate", "search", "cluster", "add", "register", "remove", "merge",
+    "audit", "info", "demo",
+]  # fmt: skip
 
 
 def test_help_lists_the_commands(atlash):
@@ -24,6 +27,7 @@ def test_help_lists_the_commands(atlash):
                      "--gene-column", "--scale", "--key-added", "--threads", "--json", "--quiet"]),
         ("evaluate", ["--reference", "--labels-key", "--out", "--rename", "--key-added", "--layer",
                       "--gene-column", "--scale", "--threads", "--json", "--quiet"]),
+        ("register", ["--name", "--layer", "--gene-column", "--json"]),
         ("info", ["--verify", "--json"]),
         ("demo", ["--out", "--seed"]),
     ],

@@ -103,6 +103,7 @@ def test_merge(atlash, files, place, path, tmp_path):
     found = atlash("merge", path, part, "--on-duplicate", "keep", "--json")
     assert (found.code, found.err, found.json["n_cells"]) == (0, "", 362)
     assert rows_of(path) == rows_of(part)
+    assert found.json["note"] == "added 2 cells from part.atlash"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,10 @@ def test_merge(atlash, files, place, path, tmp_path):
     [
         (["none.atlash", "a.h5ad"], "none.atlash"),
         (["own.atlash", "own.atlash/manifest.json"], "manifest.json"),
-        (["own.atlash", "a.h5ad", "--labels-key", "kind"], "no column 'kind'"),
+        (
+            ["own.atlash", "a.h5ad", "--labels-key", "kind"],
+            "no column 'kind' with labels; they have 'cell_type', 'batch'",
+        ),
     ],
 )
 def test_what_cannot_be_added(atlash, place, path, arguments, told):

@@ -109,6 +109,19 @@ def test_no_hits_are_no_error(look, tmp_path):
     assert json.loads((tmp_path / "h.json").read_text()) == []
 
 
+def test_no_hits_are_told_without_an_empty_table(look):
+    found = look("-k", "5", "--where", "batch = 'b1'", "--radius", "0", "-q")
+    assert (found.code, found.err) == (0, "")
+    assert "0 hits of 20 cells, each cell found counted once; 20 without a hit" in found.out
+    assert "Enrichment" not in found.out
+
+
+def test_queries_that_may_find_nothing(look):
+    found = look("--where", "batch = 'b1'", "--exclude", "batch", "--json", "-q")
+    assert found.code == 0
+    assert found.told.startswith("Note: 50 cells are asked for, but none may be found beside")
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -182,6 +182,7 @@ def test_the_seed_decides(space, known, registered):
     [
         ("type 1", 20, "has a type 'type 1' already"),
         (" ", 20, "needs a name"),
+        (7, 20, "needs a name"),
         ("new", 4, "has 4 cells, and at least 5"),
         ("new", 0, "has 0 cells"),
     ],

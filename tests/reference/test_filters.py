@@ -126,6 +126,8 @@ BAD = {
     "n_genes IN ()": "Expected: an expression",
     "n_genes = = 1": "Expected: an expression",
     "disease 'flu'": "parser error",
+    "disease = 2": "used: 2 could not convert to the kind of its column, text, which stands",
+    "disease = 'flu' OR": r"used: parser error: Expected: an expression, found: \)\. The",
     "n_genes = 1, 2": "cannot be used",
     "n_genes / 0 = 1": "Divide by zero",
     "": "it is empty",

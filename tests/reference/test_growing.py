@@ -340,6 +340,14 @@ def test_merging_with_itself(small):
     assert check_facts(small) == before
 
 
+@pytest.mark.parametrize("others", [["other.atlash"], "alone"])
+def test_what_is_merged_must_be_loaded(small, reference, others):
+    before = rows_of(small)
+    with pytest.raises(InputError, match=r"list of references.*Reference\.load"):
+        small.merge(reference if others == "alone" else others)
+    assert check_facts(small) == before
+
+
 def test_codes_of_two_encoders_are_not_merged(small, other, reference, fresh_counts):
     before = rows_of(small)
     alike = replace(reference)

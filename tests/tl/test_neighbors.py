@@ -180,6 +180,9 @@ def test_the_references_own_cells_do_not_matter(cells, reference):
         (151, {}, "from 2 to the 150"),
         (2.5, {}, "2.5"),
         (True, {}, "True"),
+        ("15", {}, "'15'"),
+        (None, {}, "None"),
+        (float("nan"), {}, "nan"),
         (5, {"ranking": "cosine"}, "'cosine'"),
     ],
 )
@@ -187,6 +190,11 @@ def test_what_is_out_of_range(cells, reference, n_neighbors, how, message):
     with pytest.raises(InputError, match=message):
         neighbors(cells, reference, n_neighbors, config=replace(QUIET, **how))
     assert not set(cells.obsp) | set(cells.obsm) | set(cells.uns)
+
+
+def test_a_path_cannot_be_written_to(reference):
+    with pytest.raises(InputError, match="writes to an AnnData, got str"):
+        neighbors("query.h5ad", reference, config=QUIET)
 
 
 def test_cells_of_other_genes(cells, reference):

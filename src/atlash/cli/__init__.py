@@ -1,1 +1,1 @@
-"""The command line: ``atlash build | annotate | info | demo``."""
+"""The command line: one command a file, those that change a reference in ``grow``."""

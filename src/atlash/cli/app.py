@@ -18,7 +18,7 @@ from atlash.cli.build import build
 from atlash.cli.cluster import cluster
 from atlash.cli.demo import demo
 from atlash.cli.evaluate import evaluate
-from atlash.cli.grow import add, merge, remove
+from atlash.cli.grow import add, merge, register, remove
 from atlash.cli.info import info
 from atlash.cli.messages import report
 from atlash.cli.search import search
@@ -32,9 +32,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (
-    build, annotate, evaluate, search, cluster, add, remove, merge, audit, info, demo,
-):  # fmt: skip
+COMMANDS = (
+    build, annotate, evaluate, search, cluster, add, register, remove, merge, audit, info, demo
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)
 
 
@@ -54,12 +55,28 @@ def options(
     """Short binary hash codes for single-cell atlases: annotate, search and cluster cells."""
 
 
+def _options_of(arguments: list[str]) -> dict[str, str]:
+    """Return the options of the command that was called, by the names of their parameters."""
+    commands = {command.__name__: command for command in COMMANDS}
+    called = next((commands[word] for word in arguments if word in commands), None)
+    if called is None:
+        return {}
+    alone = typer.Typer(add_completion=False)
+    alone.command()(called)
+    return {
+        str(parameter.name): option
+        for parameter in typer.main.get_command(alone).params
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+
+
 def main() -> None:
     """Run the command and turn atlash's own errors into messages."""
     try:
         app()
     except AtlashError as error:
-        report(error)
+        report(error, _options_of(sys.argv[1:]))
         sys.exit(1)
     except KeyboardInterrupt:
         typer.echo("Interrupted; nothing was written.", err=True)

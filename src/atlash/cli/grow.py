@@ -1,10 +1,10 @@
-"""``atlash add``, ``remove`` and ``merge``: a saved reference that grows."""
+"""``atlash add``, ``register``, ``remove`` and ``merge``: a saved reference that grows."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,6 +14,8 @@ from atlash.cli.messages import warnings_as_notes
 from atlash.cli.tables import print_json
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from atlash.reference import Reference
 
 
@@ -64,6 +66,32 @@ def add(
     _report(loaded, before, as_json=as_json)
 
 
+def register(
+    reference: Target,
+    cells: Annotated[Path, typer.Argument(help="Cells of the new type alone (.h5ad or .zarr).")],
+    *,
+    name: Annotated[str, typer.Option(help="Name of the new type.")],
+    layer: options.Layer = None,
+    gene_column: options.GeneColumn = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Teach a saved REFERENCE a new type from a few of its CELLS: 5 at least, better 20."""
+    from atlash.reference import Reference
+
+    with warnings_as_notes():
+        loaded = Reference.load(reference, verify=False)
+        before = loaded.version
+        loaded.register_type(name, cells, layer=layer, gene_column=gene_column)
+    measured = next(e for e in loaded.meta["registered"] if e["name"] == name)
+    _report(loaded, before, as_json=as_json, beside={"registered": measured})
+    if not as_json:
+        Console(markup=False).print(
+            f"Of held-out cells, {measured['found']:.1%} of the new type are found and "
+            f"{measured['given_up']:.1%} of the known types given up (mean over types)\n"
+            f"Hardest to tell from {measured['closest']!r} (AUROC {measured['auroc']:.3f})"
+        )
+
+
 def remove(
     reference: Target,
     *,
@@ -96,11 +124,17 @@ def merge(
     _report(loaded, before, as_json=as_json)
 
 
-def _report(reference: Reference, before: int | None, *, as_json: bool) -> None:
-    """Print the version that was made, if any was."""
+def _report(
+    reference: Reference,
+    before: int | None,
+    *,
+    as_json: bool,
+    beside: Mapping[str, Any] | None = None,
+) -> None:
+    """Print the version that was made, if any was, and in JSON what else is known."""
     made = next(v for v in reference.versions() if v.number == reference.version)
     if as_json:
-        print_json(vars(made) | {"changed": made.number != before})
+        print_json(vars(made) | {"changed": made.number != before} | dict(beside or {}))
         return
     console = Console(markup=False)
     if made.number == before:

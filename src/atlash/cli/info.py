@@ -19,8 +19,10 @@ def info(
     """Check a saved REFERENCE and show what it holds."""
     from atlash.reference import Reference
 
-    found = Reference.load(reference, verify=verify).info()
+    loaded = Reference.load(reference, verify=verify)
+    found = loaded.info()
     if as_json:
         print_json(found)
     else:
-        print_reference(found, reference)
+        newest = next(v for v in loaded.versions() if v.number == loaded.version)
+        print_reference(found, reference, version=newest)

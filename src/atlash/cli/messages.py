@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -10,14 +11,38 @@ from rich.console import Console
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from atlash.errors import AtlashError
 
+_ARGUMENT = re.compile(r"`(\w+)(?:=('[^']*'|True))?`")
+"""An argument of Python in a message: `layer='raw'`, `overwrite=True` or `exclude`."""
 
-def report(error: AtlashError) -> None:
-    """Print an error of atlash's own: its message, no traceback."""
-    Console(stderr=True).print(Text("Error: ", style="bold red") + Text(str(error)))
+
+def report(error: AtlashError, options: Mapping[str, str]) -> None:
+    """Print an error of atlash's own: its message, no traceback.
+
+    Parameters
+    ----------
+    error
+        The error. Its message speaks of Python's arguments.
+    options
+        Options of the command by the name of the argument: these take its place.
+    """
+    told = Text("Error: ", style="bold red") + Text(in_options(str(error), options))
+    Console(stderr=True).print(told)
+
+
+def in_options(message: str, options: Mapping[str, str]) -> str:
+    """Return a message with arguments as they are spelled on the command line."""
+
+    def spelled(match: re.Match[str]) -> str:
+        option = options.get(match[1])
+        if option is None:
+            return match[0]
+        return option if match[2] in (None, "True") else f"{option} {match[2]}"
+
+    return _ARGUMENT.sub(spelled, message)
 
 
 @contextmanager

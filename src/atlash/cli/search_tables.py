@@ -58,7 +58,8 @@ def print_hits(summary: Mapping[str, Any]) -> None:
         table.add_row(Text(row["label"] or "(no label)"), *counts, *odds)
     if len(summary["labels"]) > MAX_LABELS:
         table.add_row(f"and {len(summary['labels']) - MAX_LABELS} more", "", "", "", "")
-    console.print(table)
+    if summary["labels"]:
+        console.print(table)
     info = summary["search"]
     console.print(
         f"{summary['hits']:,} hits of {summary['queries']:,} cells, each cell found counted once"

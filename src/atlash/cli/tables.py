@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from atlash.reference.versions import Version
     from atlash.tl.scores import Scores
 
 MAX_TYPES = 40
@@ -26,35 +28,55 @@ def print_json(content: Mapping[str, Any]) -> None:
     )
 
 
-def print_reference(info: Mapping[str, Any], path: Path) -> None:
-    """Print what a reference holds."""
+def print_reference(
+    info: Mapping[str, Any], path: Path, *, version: Version | None = None
+) -> None:
+    """Print what a reference holds, and which version of it that is."""
     console = Console()
     anchors, learned = info["learned"]["anchors"], info["learned"]
     facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    facts.add_row("Reference", str(path))
+    facts.add_row("Reference", Text(str(path)))
     missing = info["n_unlabelled"]
-    left_out = f" ({missing:,} without a label left out)" if missing else ""
+    left_out = f" ({missing:,} without a label left out when built)" if missing else ""
     facts.add_row("Cells", f"{info['n_cells']:,}{left_out}")
     used = f"{info['n_genes_used']:,} used of {info['n_genes']:,}"
     facts.add_row("Genes", f"{used}, named like {info['example_gene']} ({info['genes_named_by']})")
     facts.add_row(
-        "Codes", f"{info['n_bits']} bits; anchors at least {anchors['min_distance']} apart"
+        "Codes",
+        f"{info['n_bits']} bits for the type, {info['n_detail_bits']} of detail; anchors of "
+        f"learned types at least {anchors['min_distance']} apart",
     )
+    facts.add_row("Columns", Text(", ".join(info["columns"])))
     facts.add_row("Held out", f"{learned['held_out_accuracy']:.1%} of cells labelled right")
     facts.add_row("Fingerprint", info["fingerprint"][:16])
     facts.add_row(
         "Made",
         f"{info['created']} by atlash {info['atlash_version']}, seed {info['random_state']}",
     )
+    if version is not None:
+        done = f" ({version.note}, {version.date})" if version.note else ""
+        facts.add_row("Version", Text(f"{version.number}{done}"))
     console.print(facts)
+    _print_types(console, info)
+
+
+def _print_types(console: Console, info: Mapping[str, Any]) -> None:
+    """Print the cells of each label, and how many of them each type was learned from."""
     types = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     types.add_column("Type", overflow="fold")
-    types.add_column("Cells", justify="right")
-    ordered = sorted(info["types"].items(), key=lambda item: -item[1])
-    for name, count in ordered[:MAX_TYPES]:
-        types.add_row(name, f"{count:,}")
-    if len(ordered) > MAX_TYPES:
-        types.add_row(f"and {len(ordered) - MAX_TYPES} more", "")
+    for name in ("Cells", "Learned from"):
+        types.add_column(name, justify="right")
+    registered = {entry["name"] for entry in info.get("registered", [])}
+    counts = info.get("labels", info["types"])
+    counts = {name: counts.get(name, 0) for name in [*counts, *info["types"]]}
+    for name, count in sorted(counts.items(), key=lambda item: -item[1])[:MAX_TYPES]:
+        learned = f"{info['types'][name]:,}" if name in info["types"] else "not learned"
+        beside = " (registered)" if name in registered else ""
+        types.add_row(Text(name), f"{count:,}", learned + beside)
+    if len(counts) > MAX_TYPES:
+        types.add_row(f"and {len(counts) - MAX_TYPES} more", "", "")
+    if without := info["n_cells"] - sum(counts.values()):
+        types.add_row("(no label)", f"{without:,}", "")
     console.print(types)
 
 

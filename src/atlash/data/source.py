@@ -249,7 +249,8 @@ class _Slots:
         names = self.others("")
         listed = ", ".join(map(repr, names)) or "no matrix at all"
         wanted = "X" if layer is None else repr(layer)
-        msg = f"{holder[0].upper()}{holder[1:]} has no {wanted}; it has {listed}."
+        told = holder.replace("the ", "The ", 1) if holder.startswith("the ") else repr(holder)
+        msg = f"{told} has no {wanted}; it has {listed}."
         near = difflib.get_close_matches(layer or "X", names, n=1, cutoff=0.0)
         if near:
             msg += " Drop `layer`." if near == ["X"] else f" Try `layer={near[0]!r}`."

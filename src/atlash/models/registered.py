@@ -152,7 +152,7 @@ def register(
 
 def check_new_type(name: str, n_cells: int, types: list[str]) -> None:
     """Raise :class:`InputError` if no type of that name can be registered from so many cells."""
-    if not name.strip():
+    if not isinstance(name, str) or not name.strip():
         msg = f"The new type needs a name, such as 'Ionocyte'; {name!r} was given."
         raise InputError(msg)
     if name in types:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pyarrow as pa
 
-from atlash.errors import InputError, KeyNotFoundError
+from atlash.errors import InputError, KeyNotFoundError, did_you_mean
 from atlash.reference.columns import cells_table, user_names
 from atlash.reference.ids import unique_ids
 
@@ -99,7 +99,9 @@ def _labels(obs: pd.DataFrame, key: str | None, types: Sequence[str]) -> pd.Seri
     if key is None:
         return pd.Series([None] * len(obs), index=obs.index, dtype=object)
     if key not in obs:
-        msg = f"The cells have no column {key!r} with labels; they have {list(obs.columns)}."
+        listed = ", ".join(map(repr, obs.columns)) or "no columns"
+        hint = did_you_mean(key, obs.columns)
+        msg = f"The cells have no column {key!r} with labels; they have {listed}.{hint}"
         raise KeyNotFoundError(msg)
     labels = obs[key].astype(object).where(obs[key].notna(), None)
     unknown = sorted({str(label) for label in labels.dropna().unique()} - set(types))

@@ -300,6 +300,9 @@ class Reference:
         """
         check_choice(on_duplicate)
         self._check_newest()
+        if isinstance(others, Reference) or not all(isinstance(o, Reference) for o in others):
+            msg = "`others` must be a list of references; load each with `atlash.Reference.load`."
+            raise InputError(msg)
         for other in others:
             if other.fingerprint != self.fingerprint:
                 msg = (
@@ -310,7 +313,8 @@ class Reference:
                 raise InputError(msg)
         for other in others:
             new = fitted(other.index.cells.to_table(), self.cells.schema)
-            origin = "another reference"
+            place = path_of(other.cells)
+            origin = "another reference" if place is None else place.name
             self._change(partial(addition, new=new, on_duplicate=on_duplicate, origin=origin))
 
     def audit(self, *, batch_key: str | None = None, most: int = 1000) -> AuditReport:

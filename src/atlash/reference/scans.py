@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _SCAN_ROWS = 65_536  # fastest of 1,024 to 1,048,576 over 10 million rows
 _TAKE_ROWS = 20_000  # the addresses are parsed as text
 
+_PARSED = re.compile(r"\(sql parser error: (.*)\)$")
+_LITERAL = re.compile(r"literal \w+\((.*)\) and could not convert to literal of type '(\w+)'")
 _PLANNING_ERRORS = (OSError, RuntimeError, ValueError, pa.ArrowException)
 
 
@@ -111,8 +114,14 @@ def positions_of_values(
 
 
 def brief(error: Exception) -> str:
-    """Return what Lance says, without the place in its source code."""
-    return str(error).split(", /")[0].strip().rstrip(".")
+    """Return what Lance says, without the place in its source code and the query around it."""
+    told = str(error).split(", /")[0].strip().rstrip(".").replace("Invalid user input: ", "")
+    if parsed := _PARSED.search(told):
+        return f"parser error: {parsed[1]}"
+    if literal := _LITERAL.search(told):
+        kind = "text, which stands in single quotes" if literal[2] == "Utf8" else literal[2]
+        return f"{literal[1]} could not convert to the kind of its column, {kind}"
+    return told
 
 
 @contextmanager

@@ -113,7 +113,7 @@ def addition(
         msg = (
             f"{int(there.sum()):,} of {len(ids):,} cells have an id that the reference has, for "
             f"example {ids[int(there.argmax())]!r}. Rename them, or choose which one stays with "
-            "on_duplicate='replace' (the new one) or 'keep' (the old one)."
+            "`on_duplicate='replace'` (the new one) or `on_duplicate='keep'` (the old one)."
         )
         raise InputError(msg)
     gone = np.empty(0, dtype=np.int64)

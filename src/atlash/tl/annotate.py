@@ -20,6 +20,7 @@ from atlash.models.decide import Limits, reasons
 from atlash.models.encode import bind_source, predict_chunks
 from atlash.models.transductive import matched_to_query, vote_by_group
 from atlash.progress import n_threads_or_all, track
+from atlash.tl.queries import check_reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,6 +153,7 @@ def annotate_cells(cells: Cells, reference: Reference, request: Request) -> Anno
     """Annotate cells of any source and return what is to be written; see :func:`annotate`."""
     config = request.config
     check_config(config)
+    check_reference(reference)
     source = open_source(cells, request.layer)
     started = time.perf_counter()
     options = InputConfig(

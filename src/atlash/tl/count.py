@@ -13,7 +13,7 @@ from atlash.config import SearchConfig
 from atlash.errors import InputError
 from atlash.reference.columns import LABEL
 from atlash.tl.names import wanted_columns
-from atlash.tl.queries import encode_queries
+from atlash.tl.queries import check_reference, encode_queries
 from atlash.tl.search import candidates, check_request
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def count_within(
     """
     config = config or SearchConfig()
     check_request(None, radius, config)
+    check_reference(reference)
     index = reference.index
     among = candidates(index.cells, where)
     groups, names = _groups(index.cells, wanted_columns(by))

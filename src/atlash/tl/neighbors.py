@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -84,7 +85,13 @@ def neighbors(
     fuzzy_union = _fuzzy_union()
     config = config or SearchConfig()
     check_request(None, None, config)
-    if isinstance(n_neighbors, bool) or not 2 <= n_neighbors == int(n_neighbors) <= adata.n_obs:
+    if not hasattr(adata, "obsp"):
+        msg = (
+            f"`neighbors` writes to an AnnData, got {type(adata).__name__}. Read a file with "
+            "`anndata.read_h5ad(path)`."
+        )
+        raise InputError(msg)
+    if not (_is_whole(n_neighbors) and 2 <= n_neighbors <= adata.n_obs):
         msg = (
             f"`n_neighbors` is {n_neighbors!r}, but must be a whole number from 2 to the "
             f"{adata.n_obs:,} cells."
@@ -160,6 +167,10 @@ def _codes_alone(queries: Queries) -> CellTable:
     nothing = pd.DataFrame(index=pd.RangeIndex(n))
     names = [str(row) for row in range(n)]
     return searchable(cells_table(names, queries.asked.codes, queries.labels, obs=nothing))
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and float(value).is_integer()
 
 
 def _fuzzy_union() -> Callable[..., Any]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os import PathLike
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from atlash.config import InputConfig
 from atlash.data.source import open_source
+from atlash.errors import InputError
 from atlash.models.annotator import Codes
 from atlash.models.encode import bind_source, encode_source
 from atlash.progress import n_threads_or_all, track
+from atlash.reference import Reference
 from atlash.reference.found import Asked
 
 if TYPE_CHECKING:
@@ -20,7 +23,6 @@ if TYPE_CHECKING:
 
     from atlash.config import SearchConfig
     from atlash.data.source import Cells
-    from atlash.reference import Reference
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,27 @@ class Queries:
     labels: NDArray[np.object_]
 
 
+def check_reference(reference: object) -> None:
+    """Raise :class:`InputError` if a reference was not loaded, or is something else."""
+    if isinstance(reference, Reference):
+        return
+    remedy = "Build one with `atlash.Reference.build`, or load one with `atlash.Reference.load`."
+    if isinstance(reference, str | PathLike):
+        remedy = f"Load it: `atlash.Reference.load({str(reference)!r})`."
+    msg = f"The reference must be an atlash.Reference, got {type(reference).__name__}. {remedy}"
+    raise InputError(msg)
+
+
 def encode_queries(cells: Cells, reference: Reference, config: SearchConfig) -> Queries:
     """Encode cells as the reference's own were.
 
     Raises
     ------
     InputError
-        If the cells cannot be used; the subclasses in :mod:`atlash.errors` say why.
+        If the cells cannot be used, or the reference is none; the subclasses in
+        :mod:`atlash.errors` say why.
     """
+    check_reference(reference)
     source = open_source(cells, config.layer)
     options = InputConfig(
         gene_column=config.gene_column, scale=config.scale, min_shared=config.min_shared

@@ -103,7 +103,8 @@ def search(
     done = time.perf_counter()
     if wanted is not None and wanted > n_candidates:
         beside = "" if exclude is None else f" beside those of a query's own {exclude!r}"
-        msg = f"{wanted:,} cells are asked for, but only {n_candidates:,} may be found{beside}."
+        found_at_most = f"only {n_candidates:,}" if n_candidates else "none"
+        msg = f"{wanted:,} cells are asked for, but {found_at_most} may be found{beside}."
         warnings.warn(msg, FewerCellsWarning, stacklevel=2)
     return Hits(
         queries=queries.obs.index,
@@ -168,8 +169,8 @@ def candidates(cells: CellTable, where: str | None) -> NDArray[np.int64] | None:
     found = cells.row_positions(where)
     if len(found) == 0:
         msg = (
-            f"No cell of the reference meets {where!r}, so that none can be found. "
-            "`reference.info()` lists the columns; texts are compared with case."
+            f"No cell of the reference meets {where!r}, so that none can be found. The columns "
+            f"are {', '.join(map(repr, cells.schema.names))}; texts are compared with case."
         )
         raise InputError(msg)
     return found
