@@ -9,7 +9,7 @@ import typer
 
 from atlash.cli import options
 from atlash.cli.messages import warnings_as_notes
-from atlash.cli.options import ScaleOption
+from atlash.cli.options import LossOption, ScaleOption
 from atlash.cli.tables import print_json, print_reference
 
 
@@ -27,6 +27,7 @@ def build(
     bits: Annotated[
         int | None, typer.Option(help="Code length, a multiple of 8; by the types by default.")
     ] = None,
+    loss: options.Loss = LossOption.class_balanced,
     device: Annotated[str, typer.Option(help="Where to learn: auto, cpu, cuda, ...")] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     threads: options.Threads = None,
@@ -41,7 +42,7 @@ def build(
 
     check_target(output, overwrite=overwrite)
     config = BuildConfig(
-        train=TrainConfig(n_bits=bits),
+        train=TrainConfig(n_bits=bits, loss=loss.value),
         scale=scale.value,
         n_threads=threads,
         progress=not quiet,

@@ -8,6 +8,7 @@ from atlash.config.clustering import (
     Reconstruction,
 )
 from atlash.config.learning import BuildConfig, Quantisation, TrainConfig
+from atlash.config.rare import LossConfig, LossName, MiningConfig
 from atlash.config.reading import InputConfig, ScaleName
 
 __all__ = [
@@ -17,6 +18,9 @@ __all__ = [
     "ClusterConfig",
     "InputConfig",
     "LearnConfig",
+    "LossConfig",
+    "LossName",
+    "MiningConfig",
     "Quantisation",
     "Ranking",
     "Reconstruction",

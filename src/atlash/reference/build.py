@@ -13,6 +13,7 @@ import pandas as pd
 
 from atlash.codes.planes import MAX_BITS
 from atlash.config import BuildConfig, InputConfig, Quantisation
+from atlash.config.rare import loss_config
 from atlash.data.source import open_sources
 from atlash.errors import InputError
 from atlash.models.learn import LearnOptions, LearnReport, learn
@@ -22,6 +23,7 @@ from atlash.reference.encoding import encode_all
 from atlash.reference.gather import gather
 from atlash.reference.ids import unique_ids
 from atlash.reference.labels import read_labels
+from atlash.reference.rare_checks import check_rare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -129,6 +131,7 @@ def check_build_config(config: BuildConfig) -> None:
         forms = ", ".join(map(repr, get_args(Quantisation)))
         msg = f"`quantisation` is {train.quantisation!r}, but must be one of {forms}."
         raise InputError(msg)
+    check_rare(train)
     values = vars(train) | {
         "max_unlabelled": config.max_unlabelled,
         "chunk_size": config.chunk_size,
@@ -157,7 +160,9 @@ def _meta(
 ) -> dict[str, Any]:
     """Return how the reference was made, as plain JSON."""
     counts = np.bincount(labels.codes[labels.codes >= 0])
-    training = asdict(request.config.train)
+    train = request.config.train
+    name = train.loss if isinstance(train.loss, str) else None
+    training = asdict(train) | {"loss": {"name": name} | asdict(loss_config(train.loss))}
     return {
         "atlash_version": version("atlash"),
         "torch_version": version("torch"),
