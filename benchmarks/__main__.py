@@ -26,6 +26,7 @@ BENCHMARKS = {
     "clustering-development": "benchmarks.clustering_development",
     "trajectory": "benchmarks.trajectory",
     "integration": "benchmarks.integration",
+    "long-tail": "benchmarks.long_tail",
     "report": "benchmarks.report",
     "celltypist-env": "benchmarks.peers.celltypist",
 }

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import atlash
-from atlash.config import BuildConfig, LossConfig, TrainConfig
+from atlash.config import BuildConfig, LossConfig, MiningConfig, TrainConfig
 from atlash.config.rare import LOSS_NAMES
 from atlash.errors import InputError, KeyNotFoundError, LabelsError
 from atlash.reference.build import check_build_config
@@ -224,3 +224,34 @@ def test_numbers_of_the_loss_are_in_range(name, values):
     for value in values:
         with pytest.raises(InputError, match=rf"`loss\.{name}` is {value!r}, but must be "):
             check_build_config(BuildConfig(TrainConfig(loss=LossConfig(**{name: value}))))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("hard_share", (0.0, -0.1, 1.1, float("nan"))),
+        ("mixed_share", (0.0, 1.0, float("nan"))),
+        ("steps_share", (0.0, 1.5)),
+        ("rate_factor", (0.0, 2.0)),
+        ("own_probability", (-0.1, 1.1, float("nan"))),
+        ("own_agreement", (-0.1, 1.1)),
+        ("most_dropped", (-0.1, 1.0)),
+        ("n_neighbors", (0, -1, "many")),
+    ],
+)
+def test_numbers_of_mining_are_in_range(name, values):
+    for value in values:
+        with pytest.raises(InputError, match=rf"`mining\.{name}` is {value!r}, but must be "):
+            check_build_config(BuildConfig(TrainConfig(mining=MiningConfig(**{name: value}))))
+
+
+@pytest.mark.parametrize("mining", [True, "yes", {"guard": True}])
+def test_mining_is_asked_for_with_its_options(mining):
+    with pytest.raises(InputError, match="must be a MiningConfig, or None"):
+        check_build_config(BuildConfig(TrainConfig(mining=mining)))
+
+
+def test_the_loss_is_written_down_by_name_and_numbers(reference):
+    loss = reference.meta["training"]["loss"]
+    assert loss["name"] == "class_balanced"
+    assert (loss["weights"], loss["sigma"], loss["margin"]) == ("both", 0.0, 0.0)

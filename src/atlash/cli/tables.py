@@ -40,6 +40,13 @@ def print_reference(info: Mapping[str, Any], path: Path) -> None:
         "Codes", f"{info['n_bits']} bits; anchors at least {anchors['min_distance']} apart"
     )
     facts.add_row("Held out", f"{learned['held_out_accuracy']:.1%} of cells labelled right")
+    if "mining" in learned:
+        mining = learned["mining"]
+        facts.add_row(
+            "Mined",
+            f"{mining['n_hard']:,} hard cells learned again; "
+            f"{mining['n_suspicious']:,} cells that look mislabelled left out of learning",
+        )
     facts.add_row("Fingerprint", info["fingerprint"][:16])
     facts.add_row(
         "Made",

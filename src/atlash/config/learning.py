@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from atlash.config.rare import LossConfig, LossName, MiningConfig
-
 if TYPE_CHECKING:
+    from atlash.config.rare import LossConfig, LossName, MiningConfig
     from atlash.config.reading import ScaleName
 
 Quantisation = Literal["none", "squared", "cauchy"]

@@ -122,10 +122,11 @@ class MiningConfig:
         What the second phase multiplies learning rates with.
     guard
         Leave out cells that look mislabelled.
-    confidence
-        Least calibrated probability that another type must have for a cell to look mislabelled.
-    agreement
-        Least share of the cell's neighbours that must be of this other type.
+    own_probability
+        Greatest calibrated probability of its own type with which a cell looks mislabelled, as a
+        share of what cells of the type have on average.
+    own_agreement
+        Greatest share of its neighbours that are of its own type with which it does.
     most_dropped
         Greatest share of a type's cells that are left out; of 1 or 2 cells none is.
     n_neighbors
@@ -137,7 +138,7 @@ class MiningConfig:
     steps_share: float = 0.3
     rate_factor: float = 0.2
     guard: bool = True
-    confidence: float = 0.8
-    agreement: float = 0.7
+    own_probability: float = 0.05
+    own_agreement: float = 0.1
     most_dropped: float = 0.5
     n_neighbors: int = 15

@@ -18,11 +18,12 @@ from atlash.data.source import open_sources
 from atlash.errors import InputError
 from atlash.models.learn import LearnOptions, LearnReport, learn
 from atlash.progress import n_threads_or_all
-from atlash.reference.columns import cells_table
+from atlash.reference.columns import CELL_ID, cells_table
 from atlash.reference.encoding import encode_all
 from atlash.reference.gather import gather
 from atlash.reference.ids import unique_ids
 from atlash.reference.labels import read_labels
+from atlash.reference.mined import mined_frame, mining_story
 from atlash.reference.rare_checks import check_rare
 
 if TYPE_CHECKING:
@@ -75,8 +76,13 @@ class BuildRequest:
 
 def build_parts(
     cells: Cells | Sequence[Cells], request: BuildRequest
-) -> tuple[Annotator, pa.Table, dict[str, Any]]:
-    """Learn an annotator, encode all labelled cells, and write down how it was done."""
+) -> tuple[Annotator, pa.Table, dict[str, Any], pd.DataFrame | None]:
+    """Learn an annotator, encode all labelled cells, and write down how it was done.
+
+    Returns
+    -------
+    Annotator, cells, facts, and what was mined, if it was.
+    """
     config = request.config
     check_build_config(config)
     sources = open_sources(cells, request.layer)
@@ -108,7 +114,12 @@ def build_parts(
     )
     codes = encode_all(sources, annotator, options, n_threads=n_threads, progress=config.progress)
     table = _table(sources, labels, codes)
-    return annotator, table, _meta(sources, labels, gathered, report, request)
+    mined = None
+    if report.mined is not None:
+        place = np.cumsum(labels.codes >= 0) - 1  # unlabelled cells are not in the table
+        ids = table[CELL_ID].take(place[gathered.rows]).to_pylist()
+        mined = mined_frame(report.mined, ids, gathered.cells.labels, labels.types)
+    return annotator, table, _meta(sources, labels, gathered, report, request), mined
 
 
 def check_build_config(config: BuildConfig) -> None:
@@ -187,5 +198,6 @@ def _meta(
             "interrupted": report.interrupted,
             "held_out_accuracy": report.held_out_accuracy,
             "anchors": asdict(report.anchors),
+            **mining_story(report),
         },
     }  # fmt: skip

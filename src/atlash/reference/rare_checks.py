@@ -23,7 +23,7 @@ _LOSS: tuple[_Range, ...] = (
 _MINING: tuple[_Range, ...] = (
     ("above 0 and at most 1", lambda x: 0 < x <= 1, ("hard_share", "steps_share", "rate_factor")),
     ("above 0 and below 1", lambda x: 0 < x < 1, ("mixed_share",)),
-    ("from 0.5 to 1", lambda x: 0.5 <= x <= 1, ("confidence", "agreement")),
+    ("from 0 to 1", lambda x: 0 <= x <= 1, ("own_probability", "own_agreement")),
     ("from 0 to below 1", lambda x: 0 <= x < 1, ("most_dropped",)),
     ("at least 1", lambda x: x >= 1, ("n_neighbors",)),
 )
