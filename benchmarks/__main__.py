@@ -27,6 +27,7 @@ BENCHMARKS = {
     "trajectory": "benchmarks.trajectory",
     "integration": "benchmarks.integration",
     "long-tail": "benchmarks.long_tail",
+    "long-tail-development": "benchmarks.long_tail_development",
     "report": "benchmarks.report",
     "celltypist-env": "benchmarks.peers.celltypist",
 }

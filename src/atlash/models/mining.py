@@ -18,7 +18,7 @@ Celler (arXiv 2504.00020) names hard data mining and publishes no criterion; thi
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from atlash.models.prepare import Frozen, LabelledCounts
     from atlash.nn.train import Learned
 
-METHOD = "asymmetric"
+METHOD: Final = "asymmetric"
 CHUNK = 2048
 """Cells that are dense at a time."""
 MIN_OF_TYPE = 3

@@ -45,12 +45,13 @@ def check_rare(train: TrainConfig) -> None:
             msg = f"`loss.weights` is {loss.weights!r}, but must be one of {listed}."
             raise InputError(msg)
         _check("loss", loss, _LOSS)
-    if train.mining is None:
+    mining: object = train.mining  # what was given may be anything
+    if mining is None:
         return
-    if not isinstance(train.mining, MiningConfig):
-        msg = f"`mining` is {train.mining!r}, but must be a MiningConfig, or None for no mining."
+    if not isinstance(mining, MiningConfig):
+        msg = f"`mining` is {mining!r}, but must be a MiningConfig, or None for no mining."
         raise InputError(msg)
-    _check("mining", train.mining, _MINING)
+    _check("mining", mining, _MINING)
 
 
 def _check(where: str, options: object, ranges: tuple[_Range, ...]) -> None:
