@@ -26,6 +26,8 @@ BENCHMARKS = {
     "clustering-development": "benchmarks.clustering_development",
     "trajectory": "benchmarks.trajectory",
     "integration": "benchmarks.integration",
+    "long-tail": "benchmarks.long_tail",
+    "long-tail-development": "benchmarks.long_tail_development",
     "report": "benchmarks.report",
     "celltypist-env": "benchmarks.peers.celltypist",
 }

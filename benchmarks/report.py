@@ -13,7 +13,7 @@ import re
 from statistics import median
 from typing import Any
 
-from benchmarks import report_clustering, report_search
+from benchmarks import long_tail_report, report_clustering, report_search
 from benchmarks.annotation import table
 from benchmarks.places import CHECKOUT, RESULTS
 from benchmarks.unknown_types import OURS
@@ -226,6 +226,7 @@ SECTIONS = {
     "startup": _startup,
     "ablations": _ablations,
     "development": _ablations,
+    "long_tail": long_tail_report.long_tail,
     **report_search.SECTIONS,
     **report_clustering.SECTIONS,
 }

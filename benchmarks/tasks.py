@@ -32,6 +32,8 @@ FILES = {
     "kang": "kang_pbmc_12k_1287g.h5ad",
     "sc_mixology": "sc_mixology_cell_lines.h5ad",
     "haber": "haber_intestine_demo.h5ad",
+    "paul15": "paul15.h5ad",
+    "cbmc": "cbmc_cite_top2000.h5ad",
 }
 GROUPS = ("zheng_to_pbmc3k", "pbmc3k_to_zheng", "kang", "sc_mixology", "haber")
 

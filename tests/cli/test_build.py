@@ -65,3 +65,27 @@ def test_an_output_in_no_folder(atlash, files, tmp_path):
     )
     assert found.code == 1
     assert "make it first" in found.told
+
+
+def test_a_loss_and_mining_are_asked_for_by_options(atlash, files, tmp_path):
+    place = tmp_path / "rare.atlash"
+    found = atlash(
+        "build", files / "atlas.h5ad", "--labels-key", "cell_type", "-o", place, "--quiet",
+        "--bits", "32", "--loss", "ginf", "--mine",
+    )  # fmt: skip
+    assert found.code == 0, found.err
+    reference = Reference.load(place)
+    assert reference.meta["training"]["loss"]["name"] == "ginf"
+    assert reference.mined is not None
+    told = reference.info()["learned"]["mining"]
+    assert f"{told['n_hard']} hard cells learned again" in found.out
+    assert "look mislabelled" in atlash("info", place).out
+
+
+def test_an_unknown_loss_is_a_mistake_in_the_command(atlash, files, tmp_path):
+    found = atlash(
+        "build", files / "atlas.h5ad", "--labels-key", "cell_type", "-o", tmp_path / "r",
+        "--loss", "gauss",
+    )  # fmt: skip
+    assert found.code == 2
+    assert "ginf" in found.err

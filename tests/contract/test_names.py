@@ -12,6 +12,8 @@ PUBLIC = [
     "BuildConfig",
     "ClusterConfig",
     "HashClusterer",
+    "LossConfig",
+    "MiningConfig",
     "Reference",
     "SearchConfig",
     "TrainConfig",

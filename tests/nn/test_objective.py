@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from atlash.codes.anchors import make_anchors
-from atlash.config import TrainConfig
+from atlash.config import LossConfig, TrainConfig
+from atlash.config.rare import LOSS_NAMES
 from atlash.nn.losses import anchor_loss, quantisation_loss, similarity_loss
 from atlash.nn.objective import Objective
 
@@ -57,3 +58,45 @@ def test_anchors_are_learned_only_where_asked():
     start = learned.current_anchors().detach().numpy()
     np.testing.assert_array_equal(np.sign(start), ANCHORS)
     assert np.abs(start).max() < 1
+
+
+def at(loss):
+    return Objective(ANCHORS, LABELS, replace(CONFIG, loss=loss))
+
+
+def test_the_default_loss_is_the_class_balanced_one():
+    assert at("class_balanced")(codes(), TARGET) == Objective(ANCHORS, LABELS, CONFIG)(
+        codes(), TARGET
+    )
+
+
+def test_plain_cross_entropy_weighs_all_cells_alike():
+    objective, flat = at("plain"), codes().reshape(12, 16)
+    target, anchors = TARGET.repeat(2, 1), torch.from_numpy(ANCHORS).float()
+    logits = CONFIG.similarity_scale * torch.tanh(flat) @ anchors.T / 16
+    even = torch.ones(12)
+    expected = (
+        anchor_loss(flat, target @ anchors, even)
+        + similarity_loss(logits, target, even)
+        + CONFIG.quantisation_weight * quantisation_loss(flat, CONFIG.quantisation)
+    )
+    assert objective(codes(), TARGET).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_class_weights_stay_in_the_anchor_loss_where_asked():
+    both, anchors, none = (at(LossConfig(weights=where)) for where in ("both", "anchors", "none"))
+    assert torch.equal(anchors.weights, both.weights)
+    assert torch.equal(anchors.similarity_weights, none.similarity_weights)
+    assert none.weights.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("name", LOSS_NAMES)
+def test_every_loss_prefers_right_codes(name):
+    right = 2 * torch.from_numpy(ANCHORS).float()[[0, 1, 2, 0, 1, 2]][None]
+    objective = at(name)
+    assert objective(right, TARGET) < objective(right.roll(1, dims=1), TARGET)
+
+
+def test_scaled_losses_read_cosines():
+    assert at("clouded").similarity_scale == 1
+    assert at("ginf").similarity_scale == CONFIG.similarity_scale

@@ -174,3 +174,16 @@ def test_a_loss_that_is_not_finite_is_an_error(learn, small, n_steps):
 def test_held_out_cells_do_not_touch_what_is_learned(learn, small, draw_cells):
     config = replace(small, n_steps=2)  # too few for a look before the last step
     assert same_weights(learn(config), learn(config, validation=draw_cells(50, seed=3)))
+
+
+@pytest.mark.parametrize("loss", ["plain", "focal", "logit_adjusted", "ginf", "clouded"])
+def test_all_losses_over_types_learn(learn, small, loss, draw_cells):
+    fresh = draw_cells(200, seed=9)
+    learned = learn(replace(small, loss=loss))
+    assert (labels_of(learned, fresh) == fresh.labels).mean() > 0.9
+
+
+def test_noise_is_drawn_from_the_seed(learn, small):
+    config = replace(small, loss="ginf", n_steps=5)
+    assert same_weights(learn(config), learn(config))
+    assert not same_weights(learn(config), learn(replace(config, loss="plain")))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import atlash
-from atlash.config import BuildConfig, TrainConfig
+from atlash.config import BuildConfig, LossConfig, MiningConfig, TrainConfig
+from atlash.config.rare import LOSS_NAMES
 from atlash.errors import InputError, KeyNotFoundError, LabelsError
 from atlash.reference.build import check_build_config
 
@@ -187,3 +188,70 @@ def test_the_same_seed_gives_the_same_reference_on_any_number_of_threads(atlas, 
 def test_another_seed_gives_another_reference(atlas, tiny, built):
     other = atlash.Reference.build(atlas, "cell_type", "batch", config=tiny, random_state=1)
     assert other.fingerprint != built.fingerprint
+
+
+@pytest.mark.parametrize("loss", [*LOSS_NAMES, LossConfig(sigma=0.3, clip=1.0, scale=20.0)])
+def test_losses_go_by_name_or_by_numbers(loss):
+    check_build_config(BuildConfig(TrainConfig(loss=loss)))
+
+
+@pytest.mark.parametrize("loss", ["gauss", "", None, 3, "GINF"])
+def test_unknown_losses_are_an_error(loss):
+    with pytest.raises(InputError, match=r"`loss` is .*'ginf'.* or a LossConfig"):
+        check_build_config(BuildConfig(TrainConfig(loss=loss)))
+
+
+def test_a_misspelt_loss_is_answered_with_a_suggestion():
+    with pytest.raises(InputError, match="Did you mean 'ginf'"):
+        check_build_config(BuildConfig(TrainConfig(loss="ginff")))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("mean", (float("nan"), float("inf"))),
+        ("sigma", (-0.1, float("nan"), float("inf"))),
+        ("prior_strength", (-1.0, float("nan"))),
+        ("margin", (-0.1, float("nan"))),
+        ("focus", (-1.0, float("inf"))),
+        ("clip", (0.0, -1.0, float("nan"))),
+        ("scale", (0.0, -30.0, float("inf"), "thirty")),
+        ("epsilon", (0.0, -1e-6, None)),
+        ("weights", ("all", None)),
+    ],
+)
+def test_numbers_of_the_loss_are_in_range(name, values):
+    for value in values:
+        with pytest.raises(InputError, match=rf"`loss\.{name}` is {value!r}, but must be "):
+            check_build_config(BuildConfig(TrainConfig(loss=LossConfig(**{name: value}))))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("hard_share", (0.0, -0.1, 1.1, float("nan"))),
+        ("mixed_share", (0.0, 1.0, float("nan"))),
+        ("steps_share", (0.0, 1.5)),
+        ("rate_factor", (0.0, 2.0)),
+        ("own_probability", (-0.1, 1.1, float("nan"))),
+        ("own_agreement", (-0.1, 1.1)),
+        ("most_dropped", (-0.1, 1.0)),
+        ("n_neighbors", (0, -1, "many")),
+    ],
+)
+def test_numbers_of_mining_are_in_range(name, values):
+    for value in values:
+        with pytest.raises(InputError, match=rf"`mining\.{name}` is {value!r}, but must be "):
+            check_build_config(BuildConfig(TrainConfig(mining=MiningConfig(**{name: value}))))
+
+
+@pytest.mark.parametrize("mining", [True, "yes", {"guard": True}])
+def test_mining_is_asked_for_with_its_options(mining):
+    with pytest.raises(InputError, match="must be a MiningConfig, or None"):
+        check_build_config(BuildConfig(TrainConfig(mining=mining)))
+
+
+def test_the_loss_is_written_down_by_name_and_numbers(reference):
+    loss = reference.meta["training"]["loss"]
+    assert loss["name"] == "class_balanced"
+    assert (loss["weights"], loss["sigma"], loss["margin"]) == ("both", 0.0, 0.0)

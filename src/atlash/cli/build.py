@@ -9,7 +9,7 @@ import typer
 
 from atlash.cli import options
 from atlash.cli.messages import warnings_as_notes
-from atlash.cli.options import ScaleOption
+from atlash.cli.options import LossOption, ScaleOption
 from atlash.cli.tables import print_json, print_reference
 
 
@@ -27,6 +27,11 @@ def build(
     bits: Annotated[
         int | None, typer.Option(help="Code length, a multiple of 8; by the types by default.")
     ] = None,
+    loss: options.Loss = LossOption.class_balanced,
+    mine: Annotated[
+        bool,
+        typer.Option(help="Learn hard cells again; leave out those that look mislabelled."),
+    ] = False,
     device: Annotated[str, typer.Option(help="Where to learn: auto, cpu, cuda, ...")] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     threads: options.Threads = None,
@@ -35,13 +40,13 @@ def build(
     quiet: options.Quiet = False,
 ) -> None:
     """Learn a reference from labelled CELLS and save it as a folder."""
-    from atlash.config import BuildConfig, TrainConfig
+    from atlash.config import BuildConfig, MiningConfig, TrainConfig
     from atlash.reference import Reference
     from atlash.reference.store import check_target
 
     check_target(output, overwrite=overwrite)
     config = BuildConfig(
-        train=TrainConfig(n_bits=bits),
+        train=TrainConfig(n_bits=bits, loss=loss.value, mining=MiningConfig() if mine else None),
         scale=scale.value,
         n_threads=threads,
         progress=not quiet,

@@ -20,6 +20,18 @@ class ScaleOption(StrEnum):
     log10p1 = "log10p1"
 
 
+class LossOption(StrEnum):
+    """Losses by name; see :func:`atlash.config.rare.loss_config`."""
+
+    class_balanced = "class_balanced"
+    plain = "plain"
+    focal = "focal"
+    logit_adjusted = "logit_adjusted"
+    balanced_softmax = "balanced_softmax"
+    ginf = "ginf"
+    clouded = "clouded"
+
+
 Layer = Annotated[
     str | None, typer.Option(help="Layer to read instead of X; 'raw' stands for .raw.")
 ]
@@ -27,6 +39,7 @@ GeneColumn = Annotated[
     str | None, typer.Option(help="Column of var with the gene identifiers, instead of its index.")
 ]
 Scale = Annotated[ScaleOption, typer.Option(help="Scale of the values; 'auto' looks.")]
+Loss = Annotated[LossOption, typer.Option(help="What the loss does for rare types.")]
 Threads = Annotated[
     int | None, typer.Option(min=1, help="Threads; all cores by default. Results are the same.")
 ]

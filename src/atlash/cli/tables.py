@@ -48,6 +48,13 @@ def print_reference(
     )
     facts.add_row("Columns", Text(", ".join(info["columns"])))
     facts.add_row("Held out", f"{learned['held_out_accuracy']:.1%} of cells labelled right")
+    if "mining" in learned:
+        mining = learned["mining"]
+        facts.add_row(
+            "Mined",
+            f"{mining['n_hard']:,} hard cells learned again; "
+            f"{mining['n_suspicious']:,} cells that look mislabelled left out of learning",
+        )
     facts.add_row("Fingerprint", info["fingerprint"][:16])
     facts.add_row(
         "Made",

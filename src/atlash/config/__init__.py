@@ -8,6 +8,7 @@ from atlash.config.clustering import (
     LearnConfig,
 )
 from atlash.config.learning import BuildConfig, Quantisation, TrainConfig
+from atlash.config.rare import LossConfig, LossName, MiningConfig
 from atlash.config.reading import InputConfig, ScaleName
 
 __all__ = [
@@ -18,6 +19,9 @@ __all__ = [
     "CountLaw",
     "InputConfig",
     "LearnConfig",
+    "LossConfig",
+    "LossName",
+    "MiningConfig",
     "Quantisation",
     "Ranking",
     "ScaleName",

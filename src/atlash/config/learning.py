@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from atlash.config.rare import LossConfig, LossName, MiningConfig
     from atlash.config.reading import ScaleName
 
 Quantisation = Literal["none", "squared", "cauchy"]
@@ -56,6 +57,10 @@ class TrainConfig:
         Form of the quantisation loss.
     quantisation_weight
         Its weight.
+    loss
+        Form of the similarity loss, by name or in numbers: what it does for rare types.
+    mining
+        A second phase on hard cells, without those that look mislabelled; ``None`` for none.
     class_balance
         Beta of the class-balanced weights, in [0, 1); 0 weighs all types alike.
     learned_anchors
@@ -101,6 +106,8 @@ class TrainConfig:
     similarity_scale: float = 10.0
     quantisation: Quantisation = "squared"
     quantisation_weight: float = 1e-3
+    loss: LossName | LossConfig = "class_balanced"
+    mining: MiningConfig | None = None
     class_balance: float = 0.9999
     learned_anchors: bool = False
     thin_probability: float = 0.3

@@ -19,6 +19,14 @@ from atlash.models.calibration import fit_calibration
 from atlash.models.detail import fit_detail
 from atlash.models.exemplars import fit_exemplars
 from atlash.models.held_out import HeldOutFold
+from atlash.models.mining import (
+    Mined,
+    SeenFold,
+    find_evidence,
+    mine,
+    second_draw,
+    second_phase,
+)
 from atlash.models.novelty import KnownCells, fit_novelty
 from atlash.models.prepare import TARGET_SUM, freeze, normalised_features, thinned, training_cells
 from atlash.nn.device import resolve_device
@@ -83,22 +91,34 @@ class LearnReport:
         Whether the user cut learning short.
     held_out_accuracy
         Share of held-out cells of the inner folds that were labelled right.
+    mined
+        Hard and suspicious cells, if they were looked for and learning was not interrupted before.
+    n_second_steps
+        Steps of the second phase; 0 without one.
     """
 
     anchors: AnchorReport
     n_steps: int
     interrupted: bool
     held_out_accuracy: float
+    mined: Mined | None = None
+    n_second_steps: int = 0
 
 
 @dataclass(frozen=True)
 class _Fold:
-    """One encoder to learn: from which cells, and which, perhaps none, are held out."""
+    """One encoder to learn: from which cells, and which, perhaps none, are held out.
+
+    Of the held-out cells, whose ``rows`` among all cells these are, some are looked at. A second
+    phase goes on from ``start``.
+    """
 
     train: LabelledCounts
     held_out: LabelledCounts
     frozen: Frozen
     config: TrainConfig
+    rows: NDArray[np.int64]
+    start: Learned | None = None
 
 
 @single_thread()
@@ -144,18 +164,24 @@ def learn(
     folds = _inner_folds(cells, config, seed)
     last = planned(config, len(cells))
     total = last.n_steps + sum(fold.config.n_steps for fold in folds)
+    if config.mining is not None:
+        total += second_phase(last, config.mining).n_steps
     with track("Learning", total, show=options.progress) as advance:
         trainer = _Trainer(anchors, options, advance)
         inner = trainer.run(folds)
+        mined = _mined(cells, folds, inner, config, trainer)
         whole, kept = folds[0], inner[0]  # kept if the user cuts learning short
+        n_second = 0
         if not trainer.stop.is_set():
             shares = [done.n_steps / fold.config.n_steps for fold, done in _pairs(folds, inner)]
             steps = max(1, round(float(np.median(shares)) * last.n_steps))
-            nothing = cells[np.empty(0, dtype=np.int64)]
-            final = _Fold(cells, nothing, freeze(cells, config), replace(last, n_steps=steps))
+            clean = cells if mined is None else cells[mined.clean]
+            final = _whole(clean, freeze(clean, config), replace(last, n_steps=steps))
             learned = trainer.run([final])[0]
             if 2 * learned.n_steps >= steps:
                 whole, kept = final, learned
+            if mined is not None and not trainer.stop.is_set():
+                kept, n_second = _second(cells, mined, final, learned, trainer)
     held_out = _held_out_folds(folds, inner)
     known = KnownCells(normalised_features(cells, whole.frozen), cells.labels)
     shallow = normalised_features(thinned(cells, random_state=seed), whole.frozen)
@@ -175,7 +201,58 @@ def learn(
     if interrupted:
         msg = f"Learning was interrupted after {kept.n_steps} steps; what was learned is kept."
         warnings.warn(msg, InterruptedLearningWarning, stacklevel=3)
-    return annotator, LearnReport(anchor_report, kept.n_steps, interrupted, _accuracy(held_out))
+    return annotator, LearnReport(
+        anchor_report, kept.n_steps, interrupted, _accuracy(held_out), mined, n_second
+    )
+
+
+def _whole(cells: LabelledCounts, frozen: Frozen, config: TrainConfig) -> _Fold:
+    """Return the task of learning from all cells, none held out."""
+    nothing = np.empty(0, dtype=np.int64)
+    return _Fold(cells, cells[nothing], frozen, config, nothing)
+
+
+def _mined(
+    cells: LabelledCounts,
+    folds: list[_Fold],
+    inner: list[Learned],
+    config: TrainConfig,
+    trainer: _Trainer,
+) -> Mined | None:
+    """Find hard cells, if asked to; an interruption here ends learning as it does elsewhere."""
+    if config.mining is None or trainer.stop.is_set():
+        return None
+    seen = [
+        SeenFold(fold.train, fold.rows, fold.frozen, done) for fold, done in _pairs(folds, inner)
+    ]
+    try:
+        calibration = fit_calibration(_held_out_folds(folds, inner))
+        evidence = find_evidence(cells, seen, calibration, n_neighbors=config.mining.n_neighbors)
+    except KeyboardInterrupt:
+        trainer.stop.set()
+        return None
+    return mine(evidence, cells.labels, config.mining)
+
+
+def _second(
+    cells: LabelledCounts,
+    mined: Mined,
+    first: _Fold,
+    learned: Learned,
+    trainer: _Trainer,
+) -> tuple[Learned, int]:
+    """Go on with hard cells; return the encoder to keep, and the steps that it went on for.
+
+    Of a second phase that was cut short before its middle nothing is kept: its schedule begins
+    with rising steps.
+    """
+    drawn = cells[second_draw(mined, random_state=trainer.options.random_state)]
+    fold = _whole(drawn, first.frozen, second_phase(first.config, mined.config))
+    # the anchors are fixed by now, also where they were learned
+    again = trainer.run([replace(fold, start=learned)])[0]
+    if 2 * again.n_steps < fold.config.n_steps:
+        return learned, 0
+    return replace(again, n_steps=learned.n_steps), again.n_steps
 
 
 def _detail(cells: LabelledCounts, frozen: Frozen, n_bits: int, seed: int) -> Detail | None:
@@ -205,7 +282,7 @@ def _inner_folds(cells: LabelledCounts, config: TrainConfig, seed: int) -> list[
         part = cells[train_index]
         few = np.sort(rng.permutation(held_out)[:MAX_HELD_OUT])
         own = planned(config, len(part))
-        folds.append(_Fold(part, cells[few], freeze(part, config), own))
+        folds.append(_Fold(part, cells[few], freeze(part, config), own, held_out))
     return folds
 
 
@@ -234,10 +311,11 @@ class _Trainer:
             training_cells(fold.train, fold.frozen),
             fold.frozen.standardiser,
             fold.frozen.axes,
-            anchors=self.anchors,
+            anchors=self.anchors if fold.start is None else fold.start.anchors,
             config=fold.config,
             validation=validation,
             run=Run(self.device, self.options.random_state, self.stop, self._advance),
+            start=fold.start,
         )
 
     def _advance(self, loss: float) -> None:

@@ -8,7 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from atlash.nn.losses import anchor_loss, class_weights, quantisation_loss, similarity_loss
+from atlash.config.rare import loss_config
+from atlash.nn.losses import anchor_loss, class_weights, quantisation_loss
+from atlash.nn.tail_losses import TailLoss
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,19 +28,35 @@ class Objective(nn.Module):
     labels
         Types of the training cells ``(n,)``, from which types are weighed.
     config
-        Weights of the parts.
+        Weights of the parts, and the form of the loss over types.
+    random_state
+        Seed of that loss's noise, if it has any.
     """
 
     weights: Tensor
+    similarity_weights: Tensor
 
     def __init__(
-        self, anchors: NDArray[np.int8], labels: NDArray[np.int64], config: TrainConfig
+        self,
+        anchors: NDArray[np.int8],
+        labels: NDArray[np.int64],
+        config: TrainConfig,
+        *,
+        random_state: int = 0,
     ) -> None:
         super().__init__()
         self.config = config
+        loss = loss_config(config.loss)
         counts = np.maximum(np.bincount(labels, minlength=len(anchors)), 1)
-        weights = class_weights(counts, beta=config.class_balance)
-        self.register_buffer("weights", torch.from_numpy(weights.astype(np.float32)))
+        balanced = class_weights(counts, beta=config.class_balance)
+        even = np.ones(len(counts))
+        for name, weights in (
+            ("weights", even if loss.weights == "none" else balanced),
+            ("similarity_weights", balanced if loss.weights == "both" else even),
+        ):
+            self.register_buffer(name, torch.from_numpy(weights.astype(np.float32)))
+        self.tail = TailLoss(counts, loss, random_state=random_state)
+        self.similarity_scale = config.similarity_scale if loss.scale is None else 1.0
         start = torch.from_numpy(anchors.astype(np.float32))
         # learned anchors start from the predefined ones, soft enough to move
         self.anchors = nn.Parameter(0.5 * start, requires_grad=config.learned_anchors)
@@ -67,8 +85,8 @@ class Objective(nn.Module):
         weight = target @ self.weights
         loss = config.anchor_weight * anchor_loss(z, target @ anchors, weight)
         if config.similarity_weight or config.learned_anchors:
-            logits = config.similarity_scale * torch.tanh(z) @ anchors.T / n_bits
-            similarity = similarity_loss(logits, target, weight)
+            logits = self.similarity_scale * torch.tanh(z) @ anchors.T / n_bits
+            similarity = self.tail(logits, target, target @ self.similarity_weights)
             loss = loss + (config.similarity_weight or 1.0) * similarity
         quantisation = quantisation_loss(z, config.quantisation)
         return loss + config.quantisation_weight * quantisation

@@ -76,11 +76,14 @@ class Learned:
     n_steps
         Steps after which the encoder was kept: all, fewer if held-out cells were labelled
         clearly better earlier, or as many as an interruption left.
+    state
+        The encoder as torch has it, from which a second phase goes on.
     """
 
     weights: EncoderWeights
     anchors: NDArray[np.int8]
     n_steps: int
+    state: dict[str, Tensor]
 
 
 @contextmanager
@@ -107,6 +110,7 @@ def train(
     config: TrainConfig,
     validation: TrainingCells | None,
     run: Run,
+    start: Learned | None = None,
 ) -> Learned:
     """Learn an encoder.
 
@@ -130,6 +134,8 @@ def train(
         last. ``None`` keeps the last.
     run
         Where, from which seed, and who may end it.
+    start
+        An earlier phase with the same features and axes to go on from; ``None`` starts anew.
 
     Raises
     ------
@@ -143,7 +149,11 @@ def train(
         device=run.device,
         random_state=run.random_state,
     )
-    objective = Objective(anchors, cells.labels, config).to(run.device)
+    if start is not None:
+        encoder.load_state_dict(start.state)
+    objective = Objective(anchors, cells.labels, config, random_state=run.random_state).to(
+        run.device
+    )
     rng = np.random.default_rng(run.random_state)
     optimiser, schedule = _optimiser(encoder, objective, config)
     held_out = HeldOutCells(validation, standardiser, config) if validation else None
@@ -171,7 +181,8 @@ def train(
         step, state = checkpoints.choose()
         encoder.load_state_dict(state)
     learned = torch.where(objective.current_anchors() > 0, 1, -1).to(torch.int8).cpu().numpy()
-    return Learned(export_weights(encoder, standardiser), learned, step)
+    state = {name: value.detach().clone() for name, value in encoder.state_dict().items()}
+    return Learned(export_weights(encoder, standardiser), learned, step, state)
 
 
 def _finite(loss: Tensor, step: int, config: TrainConfig) -> float:

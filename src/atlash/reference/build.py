@@ -13,15 +13,18 @@ import pandas as pd
 
 from atlash.codes.planes import MAX_BITS
 from atlash.config import BuildConfig, InputConfig, Quantisation
+from atlash.config.rare import loss_config
 from atlash.data.source import open_sources
 from atlash.errors import InputError
 from atlash.models.learn import LearnOptions, LearnReport, learn
 from atlash.progress import n_threads_or_all
-from atlash.reference.columns import cells_table
+from atlash.reference.columns import CELL_ID, cells_table
 from atlash.reference.encoding import encode_all
 from atlash.reference.gather import gather
 from atlash.reference.ids import unique_ids
 from atlash.reference.labels import read_labels
+from atlash.reference.mined import mined_frame, mining_story
+from atlash.reference.rare_checks import check_rare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -73,8 +76,13 @@ class BuildRequest:
 
 def build_parts(
     cells: Cells | Sequence[Cells], request: BuildRequest
-) -> tuple[Annotator, pa.Table, dict[str, Any]]:
-    """Learn an annotator, encode all labelled cells, and write down how it was done."""
+) -> tuple[Annotator, pa.Table, dict[str, Any], pd.DataFrame | None]:
+    """Learn an annotator, encode all labelled cells, and write down how it was done.
+
+    Returns
+    -------
+    Annotator, cells, facts, and what was mined, if it was.
+    """
     config = request.config
     check_build_config(config)
     sources = open_sources(cells, request.layer)
@@ -106,7 +114,12 @@ def build_parts(
     )
     codes = encode_all(sources, annotator, options, n_threads=n_threads, progress=config.progress)
     table = _table(sources, labels, codes)
-    return annotator, table, _meta(sources, labels, gathered, report, request)
+    mined = None
+    if report.mined is not None:
+        place = np.cumsum(labels.codes >= 0) - 1  # unlabelled cells are not in the table
+        ids = table[CELL_ID].take(place[gathered.rows]).to_pylist()
+        mined = mined_frame(report.mined, ids, gathered.cells.labels, labels.types)
+    return annotator, table, _meta(sources, labels, gathered, report, request), mined
 
 
 def check_build_config(config: BuildConfig) -> None:
@@ -129,6 +142,7 @@ def check_build_config(config: BuildConfig) -> None:
         forms = ", ".join(map(repr, get_args(Quantisation)))
         msg = f"`quantisation` is {train.quantisation!r}, but must be one of {forms}."
         raise InputError(msg)
+    check_rare(train)
     values = vars(train) | {
         "max_unlabelled": config.max_unlabelled,
         "chunk_size": config.chunk_size,
@@ -157,7 +171,9 @@ def _meta(
 ) -> dict[str, Any]:
     """Return how the reference was made, as plain JSON."""
     counts = np.bincount(labels.codes[labels.codes >= 0])
-    training = asdict(request.config.train)
+    train = request.config.train
+    name = train.loss if isinstance(train.loss, str) else None
+    training = asdict(train) | {"loss": {"name": name} | asdict(loss_config(train.loss))}
     return {
         "atlash_version": version("atlash"),
         "torch_version": version("torch"),
@@ -182,5 +198,6 @@ def _meta(
             "interrupted": report.interrupted,
             "held_out_accuracy": report.held_out_accuracy,
             "anchors": asdict(report.anchors),
+            **mining_story(report),
         },
     }  # fmt: skip

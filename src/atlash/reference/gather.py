@@ -46,11 +46,14 @@ class Gathered:
         The genes that all sources measured.
     scales
         Scale of each source.
+    rows
+        Where the training cells stand among the cells of all sources ``(n,)``, ascending int64.
     """
 
     cells: LabelledCounts
     genes: GeneTable
     scales: list[Scale]
+    rows: NDArray[np.int64]
 
 
 def gather(
@@ -88,7 +91,8 @@ def gather(
     counts = sp.csr_array(sp.vstack(parts, format="csr"))
     groups = None if labels.groups is None else labels.groups[chosen]
     cells = LabelledCounts(counts, labels.codes[chosen], groups, len(labels.types))
-    return Gathered(_without_empty(cells), genes, scales)
+    filled = _not_empty(cells)
+    return Gathered(cells[filled], genes, scales, chosen[filled])
 
 
 def sample_by_type(
@@ -158,7 +162,7 @@ def _over_genes(
     return sp.csr_array(triplets, shape=(counts.shape[0], n_genes))
 
 
-def _without_empty(cells: LabelledCounts) -> LabelledCounts:
+def _not_empty(cells: LabelledCounts) -> NDArray[np.int64]:
     filled = np.flatnonzero(np.diff(cells.counts.indptr) > 0)
     empty = len(cells.labels) - len(filled)
     if len(filled) == 0:
@@ -167,4 +171,4 @@ def _without_empty(cells: LabelledCounts) -> LabelledCounts:
     if empty:
         msg = f"{empty:,} training cells without counts are left out of training."
         warnings.warn(msg, EmptyCellsWarning, stacklevel=4)
-    return cells[filled]
+    return filled

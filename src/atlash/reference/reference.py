@@ -66,6 +66,9 @@ class Reference:
         Number of the version on disk, which every change raises; ``None`` in memory.
     outdated
         Whether an older version was opened by its number; it can be read, but not changed.
+    mined
+        With ``TrainConfig(mining=...)`` the hard cells and those that look mislabelled, as they
+        were when the reference was built; see :func:`atlash.reference.mined.mined_frame`.
     """
 
     annotator: Annotator
@@ -73,6 +76,7 @@ class Reference:
     meta: dict[str, Any]
     version: int | None = None
     outdated: bool = False
+    mined: pd.DataFrame | None = None
 
     @classmethod
     def build(
@@ -133,7 +137,8 @@ class Reference:
             random_state,
             config or BuildConfig(),
         )
-        return cls(*build_parts(cells, request))
+        annotator, table, meta, mined = build_parts(cells, request)
+        return cls(annotator, table, meta, mined=mined)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Save as a folder, whole or not at all.
@@ -157,6 +162,7 @@ class Reference:
             genes=gene_frame(self.annotator),
             anchors=self._anchors(),
             cells=self.cells,
+            mined=self.mined,
             overwrite=overwrite,
         )
         # what was read from here before may be gone
@@ -192,7 +198,7 @@ class Reference:
             stored.arrays, stored.genes, stored.anchors, target_sum=target
         )
         outdated = version is not None and newest_version(path) != version
-        reference = cls(annotator, stored.cells, meta, stored.version, outdated)
+        reference = cls(annotator, stored.cells, meta, stored.version, outdated, stored.mined)
         if reference.fingerprint != written:
             msg = (
                 f"The encoder in '{path}' has the fingerprint {reference.fingerprint[:12]}, but "

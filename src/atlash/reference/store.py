@@ -7,6 +7,7 @@
       encoder.<hash8>.safetensors      named arrays
       genes.<hash8>.parquet
       anchors.<hash8>.parquet
+      mined.<hash8>.parquet            only if hard cells were mined
       cells.<hash8>.lance/             one row a cell
 
 A save fills a private folder first. A new reference appears by renaming that folder. To
@@ -85,6 +86,8 @@ class Stored:
         Handle on the cells, which are read when asked for.
     version
         Number of the version that was read.
+    mined
+        Table of hard and suspicious cells; ``None`` where none was saved.
     """
 
     meta: dict[str, Any]
@@ -93,6 +96,7 @@ class Stored:
     anchors: pd.DataFrame
     cells: CellTable
     version: int = 1
+    mined: pd.DataFrame | None = None
 
 
 def write(
@@ -103,6 +107,7 @@ def write(
     genes: pd.DataFrame,
     anchors: pd.DataFrame,
     cells: pa.Table | pa.RecordBatchReader | CellTable,
+    mined: pd.DataFrame | None = None,
     overwrite: bool = False,
 ) -> CellTable:
     """Save a reference; killed at any moment, it leaves the old one or the new one.
@@ -120,6 +125,8 @@ def write(
     cells
         One row a cell, in memory, as a stream, or of a reference on disk (which may be the
         one that is overwritten).
+    mined
+        Table of hard and suspicious cells, if there is one.
     overwrite
         Whether to replace a reference that is there.
 
@@ -146,6 +153,8 @@ def write(
                 "genes": put(stage, "genes.{}.parquet", to_parquet("genes", genes)),
                 "anchors": put(stage, "anchors.{}.parquet", to_parquet("anchors", anchors)),
             }
+            if mined is not None:
+                files["mined"] = put(stage, "mined.{}.parquet", to_parquet("mined cells", mined))
             saved, parts = put_cells(stage, cells)
             entry = CellsEntry(path=saved.folder.name, version=saved.version, rows=saved.n_rows)
             commit = Commit(date=now())
@@ -207,6 +216,7 @@ def _load(folder: Path, manifest: Manifest, *, verify: bool) -> Stored:
         anchors=part("anchors", from_parquet),
         cells=CellTable(folder / manifest.cells.path, manifest.cells.version, manifest.cells.rows),
         version=manifest.commit.number,
+        mined=part("mined", from_parquet) if "mined" in manifest.files else None,
     )
 
 
