@@ -6,6 +6,14 @@ from statistics import median
 from typing import Any
 
 Result = dict[str, Any]
+FIGURES = {
+    "map_50": "mAP@50",
+    "map_100": "mAP@100",
+    "recall_cosine_centred": "recall@50 inside types",
+    "recall_cosine": "the same, batches not centred",
+    "recall_euclidean_centred": "the same, Euclidean truth",
+    "recall_euclidean": "the same, Euclidean, batches not centred",
+}
 
 
 def search_kernel(result: Result) -> list[str]:
@@ -89,13 +97,8 @@ def search(result: Result) -> list[str]:
 
 def search_quality(result: Result) -> list[str]:
     """Lay out retrieval by type, and of neighbours within a type."""
-    columns = {
-        "map_50": "mAP@50",
-        "map_100": "mAP@100",
-        "recall_cosine_centred": "recall@50 inside types",
-        "recall_cosine": "the same, batches not centred",
-        "batch_accuracy": "batch read from it",
-    }
+    shown = ("map_50", "map_100", "recall_cosine_centred", "recall_cosine")
+    columns = {name: FIGURES[name] for name in shown} | {"batch_accuracy": "batch read from it"}
     lines = []
     for group, methods in result["summary"].items():
         lines += [f"| {group} | " + " | ".join(columns.values()) + " |",
@@ -104,7 +107,24 @@ def search_quality(result: Result) -> list[str]:
             cells = " | ".join(f"{figures[c]:.3f}" if c in figures else "" for c in columns)
             lines.append(f"| {method} | {cells} |")
         lines.append("")
-    return lines[:-1]
+    return [*lines, *_search_limits(result["limits"])] if result.get("limits") else lines[:-1]
+
+
+def _search_limits(limits: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """Lay out what was asked of a search beside what it reaches, group by group."""
+    groups = list(limits)
+    lines = ["| `atlash_search` | asked | " + " | ".join(groups) + " |",
+             "|---" * (len(groups) + 2) + "|"]  # fmt: skip
+    for rows in zip(*limits.values(), strict=True):
+        one = rows[0]
+        form = "{:+.3f}" if one["as"] == "gain" else "{:.2f} times"
+        reached = (
+            form.format(row["reached"]) + ("" if row["met"] else ", missed") for row in rows
+        )
+        name = f"{FIGURES[one['figure']]} against {one['against']}"
+        asked = form.format(one["asked"])
+        lines.append(f"| {name} | {asked} | " + " | ".join(reached) + " |")
+    return lines
 
 
 def new_types(result: Result) -> list[str]:

@@ -5,6 +5,9 @@ inside types: counts are split in two independent halves; everything learns from
 A, and the 50 nearest reference cells of the type by half B are to be found. Batches: how well they
 can be read from the codes inside a type.
 
+The row of :mod:`benchmarks.search_product` is search as users get it, and what limits are held
+against; other rows are codes straight from the model. Everything learns from training cells alone.
+
 The queries from kang are donors that the recipe of the detail bits was not chosen on: it was
 chosen on haber, sc_mixology, cbmc, paul15 and kang without donors 101, 1039 and 1488.
 """

@@ -112,8 +112,8 @@ def test_merge(atlash, files, place, path, tmp_path):
         (["none.atlash", "a.h5ad"], "none.atlash"),
         (["own.atlash", "own.atlash/manifest.json"], "manifest.json"),
         (
-            ["own.atlash", "a.h5ad", "--labels-key", "kind"],
-            "no column 'kind' with labels; they have 'cell_type', 'batch'",
+            ["own.atlash", "a.h5ad", "--labels-key", "cell_typ"],
+            "they have ['cell_type', 'batch', 'age']. Did you mean 'cell_type'?",
         ),
     ],
 )

@@ -119,7 +119,7 @@ def test_no_hits_are_told_without_an_empty_table(look):
 def test_queries_that_may_find_nothing(look):
     found = look("--where", "batch = 'b1'", "--exclude", "batch", "--json", "-q")
     assert found.code == 0
-    assert found.told.startswith("Note: 50 cells are asked for, but none may be found beside")
+    assert found.told.startswith("Note: 50 cells are asked for, but only 0 may be found beside")
 
 
 @pytest.mark.parametrize(

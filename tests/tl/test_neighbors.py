@@ -197,6 +197,12 @@ def test_a_path_cannot_be_written_to(reference):
         neighbors("query.h5ad", reference, config=QUIET)
 
 
+def test_a_path_is_no_reference(cells):
+    with pytest.raises(InputError, match=r"must be an atlash.Reference, got str"):
+        neighbors(cells, "blood.atlash", config=QUIET)
+    assert not set(cells.obsp) | set(cells.obsm) | set(cells.uns)
+
+
 def test_cells_of_other_genes(cells, reference):
     cells.var_names = [f"OTHER{k}" for k in range(cells.n_vars)]
     with pytest.raises(GeneMismatchError):

@@ -6,14 +6,13 @@ import pytest
 
 from atlash.config import SearchConfig
 from atlash.errors import InputError
-from atlash.tl import annotate, count_within, neighbors, search
+from atlash.tl import annotate, count_within, search
 
 QUIET = SearchConfig(progress=False)
 USES = {
     "annotate": annotate,
     "search": search,
     "count_within": lambda cells, reference: count_within(cells, reference, 5, config=QUIET),
-    "neighbors": neighbors,
 }
 
 

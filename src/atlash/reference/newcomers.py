@@ -99,9 +99,8 @@ def _labels(obs: pd.DataFrame, key: str | None, types: Sequence[str]) -> pd.Seri
     if key is None:
         return pd.Series([None] * len(obs), index=obs.index, dtype=object)
     if key not in obs:
-        listed = ", ".join(map(repr, obs.columns)) or "no columns"
         hint = did_you_mean(key, obs.columns)
-        msg = f"The cells have no column {key!r} with labels; they have {listed}.{hint}"
+        msg = f"The cells have no column {key!r} with labels; they have {list(obs.columns)}.{hint}"
         raise KeyNotFoundError(msg)
     labels = obs[key].astype(object).where(obs[key].notna(), None)
     unknown = sorted({str(label) for label in labels.dropna().unique()} - set(types))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Self
@@ -29,7 +30,7 @@ from atlash.reference.versions import newest_version, versions
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     import pandas as pd
     import pyarrow as pa
@@ -306,7 +307,8 @@ class Reference:
         """
         check_choice(on_duplicate)
         self._check_newest()
-        if isinstance(others, Reference) or not all(isinstance(o, Reference) for o in others):
+        loaded = isinstance(others, Sequence) and all(isinstance(o, Reference) for o in others)
+        if not loaded:
             msg = "`others` must be a list of references; load each with `atlash.Reference.load`."
             raise InputError(msg)
         for other in others:

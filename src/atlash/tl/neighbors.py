@@ -170,7 +170,7 @@ def _codes_alone(queries: Queries) -> CellTable:
 
 
 def _is_whole(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and float(value).is_integer()
+    return not isinstance(value, bool) and isinstance(value, Real) and float(value).is_integer()
 
 
 def _fuzzy_union() -> Callable[..., Any]:

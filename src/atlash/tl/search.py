@@ -103,8 +103,7 @@ def search(
     done = time.perf_counter()
     if wanted is not None and wanted > n_candidates:
         beside = "" if exclude is None else f" beside those of a query's own {exclude!r}"
-        found_at_most = f"only {n_candidates:,}" if n_candidates else "none"
-        msg = f"{wanted:,} cells are asked for, but {found_at_most} may be found{beside}."
+        msg = f"{wanted:,} cells are asked for, but only {n_candidates:,} may be found{beside}."
         warnings.warn(msg, FewerCellsWarning, stacklevel=2)
     return Hits(
         queries=queries.obs.index,
