@@ -52,11 +52,16 @@ def _with(**options: Any) -> Variant:  # noqa: ANN401
 DEFAULT = "default: axes alone"
 VARIANTS = {
     DEFAULT: Variant(),
-    "+ learned embedding, quantised heads": _with(learn=QUANTISED),
-    "+ learned embedding, sign bits": _with(learn=SIGNS),
+    "+ KL refinement": _with(refine_steps=STEPS),
     "+ kernel attention": _with(attention=KERNEL),
     "+ transformer": _with(attention=TRANSFORMER),
-    "+ KL refinement": _with(refine_steps=STEPS),
+    "+ learned embedding, no heads": _with(learn=LearnConfig(heads="none")),
+    "+ learned embedding, quantised heads": _with(learn=QUANTISED),
+    "+ learned embedding, sign bits": _with(learn=SIGNS),
+    "+ quantised heads, contrast": _with(learn=LearnConfig(contrast_weight=1.0)),
+    "+ quantised heads, Poisson decoder": _with(learn=LearnConfig(reconstruct="poisson")),
+    "+ quantised heads, NB decoder": _with(learn=WHOLE),
+    "+ quantised heads, ZINB decoder": _with(learn=LearnConfig(reconstruct="zinb")),
     "all parts": _with(learn=WHOLE, attention=TRANSFORMER, refine_steps=STEPS),
     "all without learning": _with(attention=TRANSFORMER, refine_steps=STEPS),
     "all without attention": _with(learn=WHOLE, refine_steps=STEPS),
@@ -64,22 +69,16 @@ VARIANTS = {
     "all without reconstruction": _with(
         learn=QUANTISED, attention=TRANSFORMER, refine_steps=STEPS
     ),
-    "no joining": Variant(resolution=1.0),
-    f"{BUCKETS} buckets": _with(n_buckets=BUCKETS),
-    f"{BUCKETS} buckets, no joining": Variant(ClusterConfig(n_buckets=BUCKETS), 1.0),
-    "+ quantised heads, Poisson decoder": _with(learn=LearnConfig(reconstruct="poisson")),
-    "+ quantised heads, NB decoder": _with(learn=WHOLE),
-    "+ quantised heads, ZINB decoder": _with(learn=LearnConfig(reconstruct="zinb")),
-    "+ learned embedding, no heads": _with(learn=LearnConfig(heads="none")),
-    "+ quantised heads, contrast": _with(learn=LearnConfig(contrast_weight=1.0)),
     "all with sign bits": _with(
         learn=LearnConfig(heads="sign", n_bits=6, reconstruct="nb"),
         attention=TRANSFORMER,
         refine_steps=STEPS,
     ),
     "all with kernel attention": _with(learn=WHOLE, attention=KERNEL, refine_steps=STEPS),
+    "no joining": Variant(resolution=1.0),
+    f"{BUCKETS} buckets": _with(n_buckets=BUCKETS),
+    f"{BUCKETS} buckets, no joining": Variant(ClusterConfig(n_buckets=BUCKETS), 1.0),
 }
-"""What runs first tells most."""
 ON_CODES = {
     "codes alone: k-means words": DEFAULT,
     "codes alone: learned words": "+ learned embedding, quantised heads",

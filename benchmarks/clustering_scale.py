@@ -5,6 +5,7 @@ threads. atlash's seconds are all that it does, from opening the file to the clu
 PCA, neighbours and Leiden alone, without reading, normalising and scaling. Memory is the peak of
 the process and those that it starts.
 
+Seconds mean little on a machine that is not idle: the load before each run stands beside them.
 Rows of earlier runs stay in the file as long as what they measured is the same, so that sizes can
 be run one by one.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from time import perf_counter
@@ -82,7 +84,13 @@ def _run(method: str, path: Path) -> dict[str, Any]:
     """Cluster a file in a process of its own."""
     answer = cache_folder("clustering_scale") / f"{method}_{path.stem}.json"
     command = [sys.executable, "-m", "benchmarks.clustering_worker", method, str(path)]
+    load = os.getloadavg()[0]
     figures = peak_memory([*command, str(answer)])
     found = json.loads(answer.read_text())
     peak = max(figures["peak_bytes_of_tree"], figures["peak_bytes_of_process"])
-    return {**found, "process_seconds": figures["seconds"], "peak_gb": peak / 1e9}
+    return {
+        **found,
+        "process_seconds": figures["seconds"],
+        "peak_gb": peak / 1e9,
+        "load_before": load,
+    }

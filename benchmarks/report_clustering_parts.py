@@ -70,7 +70,13 @@ def clustering_scale(result: Result) -> list[str]:
         "|---|---|---|---|---|---|---|---|",
         *rows,
     ]
-    lines += ["", *_steps(result["runs"]), "", *_targets(result), ""]
+    load = max(row["load_before"] for row in result["runs"])
+    lines += [
+        "",
+        *_steps(result["runs"]),
+        f"- Load of the machine before a run: at most {load:.1f}.",
+    ]
+    lines += ["", *_targets(result), ""]
     return [*lines, f"![Seconds and memory against the number of cells]({PICTURE})"]
 
 
