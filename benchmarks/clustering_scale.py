@@ -22,13 +22,13 @@ from typing import Any
 
 from atlash.data.simulate import fit, write_h5ad
 from benchmarks import clustering_worker
-from benchmarks.cluster_sets import digest_of
+from benchmarks.cluster_sets import digest_of, real_set
 from benchmarks.clustering import recipe
 from benchmarks.machine import merge_rows, write_result
 from benchmarks.memory import peak_memory
 from benchmarks.places import cache_folder
 from benchmarks.product_clustering import OURS, source
-from benchmarks.tasks import LABELS, load
+from benchmarks.tasks import LABELS
 
 SIZES = (10_000, 100_000, 1_000_000)
 METHODS = (OURS, "scanpy")
@@ -74,8 +74,10 @@ def simulated(n_cells: int) -> Path:
     path = cache_folder("simulated") / f"{SOURCE}_{n_cells}_seed{SEED}.h5ad"
     if not path.exists():
         start = perf_counter()
-        model = fit(load(SOURCE), labels_key=LABELS)
-        write_h5ad(path, model, n_cells, random_state=SEED)
+        of = real_set(SOURCE)
+        cells = of.cells
+        cells.obs[LABELS] = of.truth
+        write_h5ad(path, fit(cells, labels_key=LABELS), n_cells, random_state=SEED)
         print(f"wrote {path.name} in {perf_counter() - start:.1f} s", flush=True)
     return path
 
