@@ -19,16 +19,18 @@ def clustering_ablation(result: Result) -> list[str]:
     """Lay out every variant: means, then each set."""
     rows, default = result["runs"], result["default"]
     methods = list(dict.fromkeys(row["method"] for row in rows))
-    sets = list(dict.fromkeys(row["set"] for row in rows))
     base = _by_set(rows, default, "ari")
-    whole = [method for method in methods if len(_by_set(rows, method, "ari")) == len(sets)]
+    if not base:
+        return ["Not measured yet."]
+    sets = list(base)
+    whole = [method for method in methods if set(sets) <= set(_by_set(rows, method, "ari"))]
     lines = [
         "| | mean ARI | to the default | sets better, worse | mean NMI | clusters | seconds |",
         "|---|---|---|---|---|---|---|",
     ]
     for method in whole:
         ari = _by_set(rows, method, "ari")
-        margins = [ari[name] - base[name] for name in sets]
+        margins = [ari[name] - base[name] for name in base]
         seconds = _by_set(rows, method, "seconds")
         lines.append(
             f"| {method} | {fmean(ari.values()):.3f} | {fmean(margins):+.3f} "
