@@ -97,7 +97,7 @@ def _steps(rows: list[Row]) -> list[str]:
 def _targets(result: Result) -> list[str]:
     by = {(row["method"], row["n_cells"]): row for row in result["runs"]}
     wanted = result["targets"]
-    lines = ["| target | at most | reached | |", "|---|---|---|---|"]
+    lines = []
     for n_cells in sorted({n for _, n in by}):
         own, peer = by.get(("atlash", n_cells)), by.get(("scanpy", n_cells))
         if own is None or peer is None:
@@ -112,7 +112,8 @@ def _targets(result: Result) -> list[str]:
         seconds, gb = wanted["seconds_of_million"], wanted["gb_of_million"]
         lines.append(_target("seconds, 1,000,000 cells", million["seconds"], seconds, ".0f"))
         lines.append(_target("GB, 1,000,000 cells", million["peak_gb"], gb, ".2f"))
-    return lines
+    header = ["| target | at most | reached | |", "|---|---|---|---|"]
+    return header + lines if lines else []
 
 
 def _target(name: str, value: float, most: float, form: str) -> str:
