@@ -21,6 +21,7 @@ BENCHMARKS = {
     "search": "benchmarks.search",
     "search-kernel": "benchmarks.search_kernel",
     "clustering": "benchmarks.clustering",
+    "clustering-ablation": "benchmarks.clustering_ablation",
     "clustering-scale": "benchmarks.clustering_scale",
     "clustering-rare": "benchmarks.clustering_rare",
     "clustering-development": "benchmarks.clustering_development",

@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> None:
 def _run(of: ClusterSet, seed: int) -> dict[str, Found]:
     """Return one clustering of each method."""
     ours = clusters(of, seed)
-    peer = cached(f"scanpy-{recipe()}", of, seed, lambda: _scanpy(of, seed))
+    peer = scanpy_found(of, seed)
     n_clusters = len(set(ours.labels[OURS].tolist()))
     found = {OURS: ours}
     for variant, labels in peer.labels.items():
@@ -78,6 +78,11 @@ def _run(of: ClusterSet, seed: int) -> dict[str, Found]:
         f"k_means_{n_clusters}-{recipe()}", of, seed, lambda: _k_means(of, seed, n_clusters)
     )
     return found
+
+
+def scanpy_found(of: ClusterSet, seed: int) -> Found:
+    """Return scanpy's clusters at every resolution, and those of buckets on its graph."""
+    return cached(f"scanpy-{recipe()}", of, seed, lambda: _scanpy(of, seed))
 
 
 @lru_cache(maxsize=1)

@@ -57,6 +57,29 @@ def write_result(name: str, result: dict[str, Any], *, half: str | None = None) 
     return path
 
 
+def merge_rows(
+    name: str, rows: list[dict[str, Any]], *, keys: tuple[str, ...], sources: set[str]
+) -> list[dict[str, Any]]:
+    """Return the rows of ``benchmarks/results/<name>.json`` with new ones in their places.
+
+    Parameters
+    ----------
+    name
+        Of the result.
+    rows
+        New rows; earlier ones that agree with one of them in all keys give way.
+    keys
+        What tells rows apart.
+    sources
+        Digests of what is measured; earlier rows whose ``source`` is none of them are left out.
+    """
+    path = RESULTS / f"{name}.json"
+    before = json.loads(path.read_text())["runs"] if path.exists() else []
+    new = {tuple(row[key] for key in keys) for row in rows}
+    kept = [row for row in before if row["source"] in sources]
+    return [row for row in kept if tuple(row[key] for key in keys) not in new] + rows
+
+
 def version_of(name: str) -> str | None:
     """Version of an installed package, ``None`` where there is none."""
     try:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,7 +35,25 @@ if TYPE_CHECKING:
 OUT_OF_REACH = ("cli", "models", "pl", "reference", "tl")
 """Rooms that clustering cannot import."""
 OURS = "atlash"
+WORDS = "head"
+"""What the words of a head are stored by, before its number."""
 Thresholds = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Settings that a benchmark changes.
+
+    Parameters
+    ----------
+    config
+        Options.
+    resolution
+        Resolution of Leiden whose clusters are taken as they are; ``None`` joins those of 1.
+    """
+
+    config: ClusterConfig = field(default_factory=ClusterConfig)
+    resolution: float | None = None
 
 
 @lru_cache(maxsize=1)
@@ -47,10 +65,14 @@ def source() -> str:
     return digest_of(*inside, root / "tl" / "cluster.py")
 
 
-def clustered(cells: ad.AnnData, seed: int) -> NDArray[np.int32]:
-    """Cluster in place at the default settings; return the cluster of each cell ``(n_cells,)``."""
-    config = ClusterConfig(n_threads=threads(), progress=False)
-    atlash.tl.cluster(cells, random_state=seed, config=config)
+def clustered(cells: ad.AnnData, seed: int, variant: Variant | None = None) -> NDArray[np.int32]:
+    """Cluster in place; return the cluster of each cell ``(n_cells,)``.
+
+    Without a variant, settings are the default's.
+    """
+    chosen = variant or Variant()
+    config = replace(chosen.config, n_threads=threads(), progress=False)
+    atlash.tl.cluster(cells, resolution=chosen.resolution, random_state=seed, config=config)
     return np.asarray(cells.obs["atlash_cluster"].cat.codes, dtype=np.int32)
 
 
@@ -63,6 +85,24 @@ def clusters(of: ClusterSet, seed: int) -> Found:
         return Found({OURS: labels}, perf_counter() - start)
 
     return cached(f"{OURS}-{source()}", of, seed, compute)
+
+
+def varied(of: ClusterSet, seed: int, variant: Variant) -> Found:
+    """Return the clusters of a variant, and the words that its heads give the cells.
+
+    Computed anew whenever the source of clustering has changed. Seconds are the processor's, so
+    that variants compare on a machine that is not idle.
+    """
+
+    def compute() -> Found:
+        cells, start = of.cells, process_time()
+        labels = {OURS: clustered(cells, seed, variant)}
+        seconds = process_time() - start
+        for head, words in enumerate(np.asarray(cells.obsm["atlash_words"], np.int32).T):
+            labels[f"{WORDS}{head}"] = words
+        return Found(labels, seconds)
+
+    return cached(f"{OURS}_varied-{digest_of(source(), variant)}", of, seed, compute)
 
 
 def pseudotime(cells: ad.AnnData, root: str | tuple[str, str], graph: str) -> NDArray[np.float64]:

@@ -13,8 +13,14 @@ import re
 from statistics import median
 from typing import Any
 
-from benchmarks import long_tail_report, report_clustering, report_search
+from benchmarks import (
+    long_tail_report,
+    report_clustering,
+    report_clustering_parts,
+    report_search,
+)
 from benchmarks.annotation import table
+from benchmarks.picture_clustering import draw_scale
 from benchmarks.places import CHECKOUT, RESULTS
 from benchmarks.unknown_types import OURS
 
@@ -34,6 +40,15 @@ def main(arguments: list[str]) -> None:
     if before != after:
         PAGE.write_text(after)
         print(f"wrote {PAGE}")
+    if not options.check:
+        _draw()
+
+
+def _draw() -> None:
+    """Draw the pictures that the page shows; the same results give the same files."""
+    path = RESULTS / "clustering_scale.json"
+    if path.exists():
+        draw_scale(json.loads(path.read_text()), PAGE.parent / report_clustering_parts.PICTURE)
 
 
 def render(page: str) -> str:
@@ -229,4 +244,5 @@ SECTIONS = {
     "long_tail": long_tail_report.long_tail,
     **report_search.SECTIONS,
     **report_clustering.SECTIONS,
+    **report_clustering_parts.SECTIONS,
 }

@@ -168,9 +168,10 @@ def clustering_development(result: Result) -> list[str]:
         if name in {row["set"] for row in result["left_out"]["rows"]}
         and abs(grid[chosen]["ari"] - grid[result["default"]]["ari"]) >= MOVED
     ]
+    moved = ", ".join(falls) or f"no set moves by {MOVED:g} or more"
     sentence = (
         f"What is best on simulated sets gives {result['real']['means'][chosen]['ari']:.3f} on "
-        f"the real ones; against the default, {', '.join(falls)}."
+        f"the real ones; against the default, {moved}."
     )
     return [*lines, sentence, "", *_left_out(result)]
 
