@@ -19,6 +19,8 @@ SHOWN = {
 }
 MOVED = 0.02
 """Change of ARI that is listed."""
+MIXING_SLACK = 0.05
+"""By how much mixing may be below Harmony's."""
 CHOSEN_WITH_LABELS = ("scanpy, best of seven", "scanpy, best of ten")
 
 
@@ -190,8 +192,48 @@ def _left_out(result: Result) -> list[str]:
     return [*lines, f"| **mean** | | {result['left_out']['mean_ari']:.3f} | {mean:.3f} |"]
 
 
+def integration(result: Result) -> list[str]:
+    """Lay out agreement with the types and mixing of batches, and what was to be reached."""
+    columns = {
+        "ari": "ARI",
+        "nmi": "NMI",
+        "n_clusters": "clusters",
+        "ilisi": "iLISI",
+        "entropy_within_types": "entropy within types",
+        "accepted": "kBET accepted",
+        "kept_neighbours": "neighbours kept",
+    }
+    lines = [
+        "| set | places moved by | " + " | ".join(columns.values()) + " |",
+        "|---" * (len(columns) + 2) + "|",
+    ]
+    for row in result["rows"]:
+        cells = " | ".join(
+            f"{row[name]:.1f}" if name == "n_clusters" else f"{row[name]:.3f}" for name in columns
+        )
+        lines.append(f"| {row['dataset']} | {row['method']} | {cells} |")
+    lines += [
+        "",
+        f"| set | ARI over the better | from 0 | iLISI over Harmony's | from {-MIXING_SLACK} |",
+        "|---" * 5 + "|",
+    ]
+    for claim in result["claims"]:
+        ari, mixing = claim["ari_over_better_peer"], claim["ilisi_over_harmonypy"]
+        lines.append(
+            f"| {claim['dataset']} | {ari:+.3f} | {_verdict(ari >= 0)} | {mixing:+.3f} "
+            f"| {_verdict(mixing >= -MIXING_SLACK)} |"
+        )
+    sentence = f"Seeds: {result['n_seeds']}; harmonypy {result['harmonypy']}."
+    return [*lines, "", sentence]
+
+
+def _verdict(reached: bool) -> str:  # noqa: FBT001
+    return "yes" if reached else "**missed**"
+
+
 SECTIONS = {
     "clustering": clustering,
+    "integration": integration,
     "clustering_rare": clustering_rare,
     "trajectory": trajectory,
     "clustering_development": clustering_development,

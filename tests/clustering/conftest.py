@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anndata as ad
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -13,6 +14,7 @@ from atlash.clustering.networks import LearningCells
 from atlash.config import ClusterConfig, InputConfig
 from atlash.data.source import open_source
 
+FIELDS = ("labels", "membership", "stability", "bucket", "embedding", "codes")
 N_TYPES, N_DIMS, N_GENES = 4, 6, 30
 
 
@@ -86,3 +88,45 @@ def dense(surveyed, atlas_counts):
     depth = counts.sum(axis=1, keepdims=True)
     logged = np.log1p(np.median(depth) * counts / depth)
     return logged[:, surveyed.genes.recipe.features]
+
+
+@pytest.fixture
+def cluster(quiet):
+    """Fit a clusterer to a matrix or an AnnData."""
+
+    def run(cells, n_clusters="auto", *, batch_key=None, resolution=None, seed=0, **changes):
+        if not isinstance(cells, ad.AnnData):
+            cells = ad.AnnData(cells)
+        clusterer = HashClusterer(
+            n_clusters, resolution=resolution, random_state=seed, config=quiet(**changes)
+        )
+        return clusterer.fit(cells, batch_key=batch_key)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def counts(atlas_counts):
+    return atlas_counts.X.toarray()
+
+
+@pytest.fixture(scope="session")
+def same():
+    """Return what compares clusters."""
+
+    def same(found, expected, order=slice(None)):
+        """Compare bit by bit, cell by cell."""
+        for name in FIELDS:
+            np.testing.assert_array_equal(getattr(found, name), getattr(expected, name)[order])
+
+    return same
+
+
+@pytest.fixture(scope="session")
+def sizes():
+    """Return what counts the cells of each cluster."""
+
+    def sizes(clusterer):
+        return np.bincount(clusterer.clusters_.labels[clusterer.clusters_.labels >= 0]).tolist()
+
+    return sizes

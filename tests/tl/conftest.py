@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from atlash.config import SearchConfig
+from atlash.config import AnnotateConfig, SearchConfig
+from atlash.keys import AnnotationKeys
 from atlash.reference.columns import CELL_ID, LABEL, cells_table, codes_of
-from atlash.tl import search
+from atlash.tl import annotate, search
 
 N_QUERIES = 40
 
@@ -88,3 +89,37 @@ def few(query, atlas_ref, quiet):
     assert n_hits.min() == 0
     assert n_hits.max() > 1
     return found
+
+
+@pytest.fixture(scope="session")
+def annotated(fresh_counts, reference):
+    """The other cells, annotated with the defaults; shared."""
+    return annotate(
+        fresh_counts, reference, config=AnnotateConfig(progress=False, n_threads=1), copy=True
+    )
+
+
+@pytest.fixture(scope="session")
+def options():
+    """Return options without progress, on one thread."""
+
+    def options(**changes):
+        return AnnotateConfig(**({"progress": False, "n_threads": 1} | changes))
+
+    return options
+
+
+@pytest.fixture(scope="session")
+def same():
+    """Return what compares answers."""
+
+    def same(one, other):
+        """Raise unless two annotated AnnData hold the same answers, to the bit."""
+        keys = AnnotationKeys()
+        categories = (keys.label, keys.nearest, keys.runner_up, keys.status, keys.reason)
+        for key in (*categories, keys.confidence, keys.margin, keys.novelty):
+            np.testing.assert_array_equal(one.obs[key].to_numpy(), other.obs[key].to_numpy(), key)
+        for key in (keys.codes, keys.sets):
+            np.testing.assert_array_equal(one.obsm[key], other.obsm[key], key)
+
+    return same
