@@ -141,6 +141,7 @@ class HashClusterer:
             centres=fitted.buckets.centres,
             sizes=fitted.buckets.sizes,
             cluster=fitted.cluster_of_bucket,
+            rare=fitted.rare.types(fitted.cluster_of_bucket),
         )
         self.clusters_ = _clusters(fitted, self.model_, source.n_cells)
         self.graph_ = fitted.graph, fitted.rows
@@ -171,6 +172,7 @@ class HashClusterer:
         bound = self.model_.genes.bind(source, self._inputs())
         places = self.model_.place(bound, self.config)
         bucket = self.model_.bucket_of(places, self.config.n_threads)
+        bucket = self.model_.with_rare(bound, bucket, self.config)
         return _told(self.model_, places, bucket, np.asarray(self.facts_["bucket_stability"]))
 
     def save(self, path: str | Path) -> None:
@@ -343,6 +345,7 @@ def _facts(fitted: Fitted, clusterer: HashClusterer) -> dict[str, Any]:
         },
         "n_before_joining": int(fitted.partition.labels.max()) + 1,
         "joined": [asdict(step) for step in fitted.steps],
+        "rare": fitted.rare.facts(model.cluster),
         "cluster_stability": cluster_stability(of_bucket, model.cluster, model.sizes).tolist(),
         "bucket_stability": of_bucket.tolist(),
         "axes_reliability": fitted.axes.reliability.tolist(),

@@ -16,6 +16,7 @@ from atlash.clustering.evidence import gather
 from atlash.clustering.genes import survey
 from atlash.clustering.partition import divide, into_buckets, join_cells
 from atlash.clustering.places import places_on
+from atlash.clustering.rare_split import RareSplit, split_rare
 from atlash.clustering.sketch import keys_of
 from atlash.clustering.soft import refine, soft_assignment
 from atlash.data.parallel import ordered_map
@@ -87,6 +88,8 @@ class Fitted:
         Leiden's clusters of buckets.
     steps
         How clusters were joined; numbers are those of the partition.
+    rare
+        What was split off as rare types, under numbers of its own.
     seconds
         Of each step.
     """
@@ -102,6 +105,7 @@ class Fitted:
     graph: CellGraph
     partition: Partition
     steps: list[Join]
+    rare: RareSplit
     seconds: dict[str, float]
 
 
@@ -165,18 +169,24 @@ def fit(
         joined, steps = _join(evidence, labels, config, wanted, any_signal=axes.any_signal)
     clock.stop("joining")
     cluster = _by_size(_refined(joined[partition.labels], buckets, config), buckets)
+    rare = RareSplit(buckets, partition, cluster, [])
+    free = wanted.n_clusters is None and wanted.resolution is None and batches is None
+    if config.rare_types and free:
+        rare = split_rare(found.bound, (rows, places), (buckets, partition, cluster), config)
+    clock.stop("rare")
     return Fitted(
         genes=found.genes,
         axes=axes,
         learned=to_places.learned,
-        buckets=buckets,
+        buckets=rare.buckets,
         heads=hash_heads(places, to_places.learned, config),
-        cluster_of_bucket=cluster,
+        cluster_of_bucket=_by_size(rare.cluster, rare.buckets),
         rows=rows,
         places=places,
         graph=graph,
-        partition=partition,
+        partition=rare.partition,
         steps=steps,
+        rare=rare,
         seconds=clock.seconds,
     )
 

@@ -15,6 +15,7 @@ from atlash.clustering.axes import Axes
 from atlash.clustering.genes import Genes
 from atlash.clustering.learned import LearnedEmbedding
 from atlash.clustering.model import ClusterModel
+from atlash.clustering.rare_types import rare_arrays, rare_from_arrays
 from atlash.config import AttentionConfig, ClusterConfig, LearnConfig
 from atlash.data.genes import GeneTable
 from atlash.data.normalize import Recipe
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from atlash.nn.hash_codes import HeadWeights
 
 FORMAT = 1
-HEADS, LEARNED = "heads.", "learned."
+HEADS, LEARNED, RARE = "heads.", "learned.", "rare."
 MANIFEST, GENES, WEIGHTS = "manifest.json", "genes.parquet", "weights.safetensors"
 
 
@@ -96,6 +97,7 @@ def read(path: str | Path) -> tuple[ClusterModel, dict[str, Any]]:
         centres=arrays["centres"],
         sizes=arrays["sizes"],
         cluster=arrays["cluster"],
+        rare=rare_from_arrays(_named(arrays, RARE)),
     )
     return model, facts
 
@@ -112,6 +114,7 @@ def _arrays(model: ClusterModel) -> dict[str, NDArray[Any]]:
         "cluster": model.cluster,
     }
     named |= {HEADS + name: array for name, array in model.heads.arrays().items()}
+    named |= {RARE + name: array for name, array in rare_arrays(model.rare).items()}
     if model.learned is not None:
         named |= {LEARNED + name: array for name, array in model.learned.arrays().items()}
     return {name: np.ascontiguousarray(array) for name, array in named.items()}
