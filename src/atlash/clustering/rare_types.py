@@ -73,7 +73,8 @@ def rare_among(
         chosen = np.isin(cluster[rows], parents)
         nothing = np.zeros(len(chosen), dtype=np.uint64)
         counts = keep(everything, part, key=nothing, chosen=chosen).counts.astype(np.float64)
-        depth, of = counts.sum(axis=1), cluster[rows][chosen]
+        depth = np.asarray(counts.sum(axis=1), dtype=np.float64)
+        of = cluster[rows][chosen]
         told = np.full(len(depth), -1, dtype=np.int32)
         for number, kind in enumerate(types):
             is_rare, _ = kind.profile.told(counts[:, kind.profile.genes], depth)
