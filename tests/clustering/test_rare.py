@@ -171,9 +171,9 @@ def test_rare_cells_are_told_in_their_cluster_only(search, quiet):
     types = [told for told, _ in found]
     assert len(types) == 1
     nobody = np.full(1010, -1)
-    assert (rare_among(bound, types, nobody, quiet()) == -1).all()
-    assert (rare_among(bound, [], np.zeros(1010, int), quiet()) == -1).all()
-    told = rare_among(bound, types, np.arange(1010) % 2, quiet())
+    assert (rare_among(bound, types, nobody, config=quiet()) == -1).all()
+    assert (rare_among(bound, [], np.zeros(1010, int), config=quiet()) == -1).all()
+    told = rare_among(bound, types, np.arange(1010) % 2, config=quiet())
     np.testing.assert_array_equal(told == 0, (kind == "rare") & (np.arange(1010) % 2 == 0))
 
 

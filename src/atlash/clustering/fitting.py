@@ -172,7 +172,9 @@ def fit(
     rare = RareSplit(buckets, partition, cluster, [])
     free = wanted.n_clusters is None and wanted.resolution is None and batches is None
     if config.rare_types and free:
-        rare = split_rare(found.bound, (rows, places), (buckets, partition, cluster), config)
+        rare = split_rare(
+            found.bound, (rows, places), (buckets, partition, cluster), config=config
+        )
     clock.stop("rare")
     return Fitted(
         genes=found.genes,

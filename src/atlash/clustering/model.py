@@ -110,7 +110,7 @@ class ClusterModel:
         Bucket of each ``(n,)``, int32.
         """
         cluster = np.where(bucket >= 0, self.cluster[bucket], -1)
-        told = rare_among(bound, self.rare, cluster, config)
+        told = rare_among(bound, self.rare, cluster, config=config)
         return np.where(told >= 0, self._n_by_place + told, bucket).astype(np.int32)
 
     @property

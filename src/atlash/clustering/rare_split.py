@@ -67,6 +67,7 @@ def split_rare(
     bound: BoundSource,
     cells: tuple[NDArray[np.int64], NDArray[np.float32]],
     parts: tuple[Buckets, Partition, NDArray[np.int32]],
+    *,
     config: ClusterConfig,
 ) -> RareSplit:
     """Find rare types, and take their cells out of the buckets that they are in.
@@ -87,7 +88,7 @@ def split_rare(
     found = find_rare(bound, (rows, of_cell), config)
     everyone = np.full(bound.n_cells, -1, dtype=np.int32)
     everyone[rows] = of_cell
-    told = rare_among(bound, [kind for kind, _ in found], everyone, config)[rows]
+    told = rare_among(bound, [kind for kind, _ in found], everyone, config=config)[rows]
     n_told = np.bincount(told[told >= 0], minlength=len(found))
     kept = np.flatnonzero(n_told >= MIN_CELLS)
     members = [np.flatnonzero(told == number) for number in kept]

@@ -42,6 +42,7 @@ def rare_among(
     bound: BoundSource,
     types: Sequence[RareType],
     cluster: NDArray[np.integer],
+    *,
     config: ClusterConfig,
 ) -> NDArray[np.int32]:
     """Tell rare cells, each by itself.
