@@ -10,10 +10,10 @@ from sklearn.metrics import cohen_kappa_score
 from atlash.clustering.distinct import (
     MIN_TO_TEST,
     Evidence,
-    _kappa,
-    _p_value,
     compare,
     join_clusters,
+    kappa_of,
+    p_value_of,
     shared_variance,
 )
 
@@ -45,10 +45,10 @@ def planted():
 def test_kappa_against_scikit_learn(calls):
     first, second = np.array(calls).T
     if len(np.unique(np.concatenate([first, second]))) < 2:
-        assert _kappa(first, second) == 0
+        assert kappa_of(first, second) == 0
         return
     expected = cohen_kappa_score(first, second)
-    assert _kappa(first, second) == pytest.approx(expected, abs=1e-12)
+    assert kappa_of(first, second) == pytest.approx(expected, abs=1e-12)
 
 
 @given(st.integers(0, 1000), st.integers(2, 40), st.integers(2, 40))
@@ -58,14 +58,14 @@ def test_the_p_value_against_scipy(seed, n, m):
     expected = ttest_ind(values[second], values[~second], equal_var=False).pvalue
     if min(n, m) < MIN_TO_TEST:
         expected = 1.0
-    assert _p_value(values, second) == pytest.approx(expected, rel=1e-9)
+    assert p_value_of(values, second) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize(("other", "expected"), [(3.0, 1.0), (4.0, 0.0)])
 def test_the_p_value_of_copies_of_two_cells(other, expected):
     """No spread within groups: no warning, and no doubt."""
     values = np.repeat([3.0, other], 40)
-    assert _p_value(values, np.arange(80) >= 40) == expected
+    assert p_value_of(values, np.arange(80) >= 40) == expected
 
 
 def test_shared_variance_is_that_without_noise():

@@ -117,6 +117,7 @@ class HashClusterer:
             cluster=fitted.cluster_of_bucket,
             batch_names=() if told_batches is None else told_batches.names,
             offsets=fitted.offsets,
+            rare=fitted.rare.types(fitted.cluster_of_bucket),
         )
         self.clusters_ = clusters_of(fitted, self.model_, source.n_cells)
         self.graph_ = fitted.graph, fitted.rows
@@ -159,6 +160,7 @@ class HashClusterer:
         places = self.model_.place(bound, self.config)
         places = self.model_.moved(places, batches, self.config.n_threads)
         bucket = self.model_.bucket_of(places, self.config.n_threads)
+        bucket = self.model_.with_rare(bound, bucket, self.config)
         return told(
             self.model_,
             places,

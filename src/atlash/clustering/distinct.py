@@ -146,8 +146,8 @@ def compare(
     for pair in evidence.halves:
         on_line = [(half[first] @ direction, half[second] @ direction) for half in pair]
         calls = [_calls(*groups) for groups in on_line]
-        kappas.append(_kappa(*calls))
-        p_values.append(_p_value(np.concatenate(on_line[1]), calls[0]))
+        kappas.append(kappa_of(*calls))
+        p_values.append(p_value_of(np.concatenate(on_line[1]), calls[0]))
     return float(np.mean(kappas)), min(1.0, 2 * float(np.median(p_values)))
 
 
@@ -228,7 +228,7 @@ def _calls(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[n
     return np.asarray(np.concatenate([first, second]) > border)
 
 
-def _p_value(values: NDArray[np.float64], second: NDArray[np.bool_]) -> float:
+def p_value_of(values: NDArray[np.float64], second: NDArray[np.bool_]) -> float:
     """Return the p-value of Welch's test of two groups of values; 1 where one is too small."""
     from scipy.stats import ttest_ind_from_stats
 
@@ -242,7 +242,7 @@ def _p_value(values: NDArray[np.float64], second: NDArray[np.bool_]) -> float:
     return float(ttest_ind_from_stats(*told[0], *told[1], equal_var=False).pvalue)
 
 
-def _kappa(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+def kappa_of(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
     """Return Cohen's kappa of two calls; 0 where chance alone explains them."""
     p, q = first.mean(), second.mean()
     chance = p * q + (1 - p) * (1 - q)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def facts_of(
     fitted: Fitted, model: ClusterModel, *, wanted: Wanted, config: ClusterConfig
 ) -> dict[str, Any]:
-    """Return settings, seed, curve of stability, joins, seconds and memory as plain values."""
+    """Return settings, curve of stability, joins, rare types, time and memory as plain values."""
     curve = fitted.partition.curve
     of_bucket = bucket_stability(fitted.partition.runs, model.cluster, model.sizes)
     return {
@@ -36,6 +36,7 @@ def facts_of(
         },
         "n_before_joining": int(fitted.partition.labels.max()) + 1,
         "joined": [asdict(step) for step in fitted.steps],
+        "rare": fitted.rare.facts(model.cluster),
         "cluster_stability": cluster_stability(of_bucket, model.cluster, model.sizes).tolist(),
         "bucket_stability": of_bucket.tolist(),
         "axes_reliability": fitted.axes.reliability.tolist(),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from atlash.clustering.genes import Genes
     from atlash.clustering.learned import LearnedEmbedding
     from atlash.clustering.partition import Buckets, CellGraph, Partition
+    from atlash.clustering.rare_split import RareSplit
     from atlash.nn.hash_codes import HeadWeights
 
 
@@ -43,6 +44,8 @@ class Fitted:
         Leiden's clusters of buckets.
     steps
         How clusters were joined; numbers are those of the partition.
+    rare
+        What was split off as rare types, under numbers of its own.
     seconds
         Of each step.
     """
@@ -59,4 +62,5 @@ class Fitted:
     graph: CellGraph
     partition: Partition
     steps: list[Join]
+    rare: RareSplit
     seconds: dict[str, float]

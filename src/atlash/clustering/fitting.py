@@ -17,6 +17,7 @@ from atlash.clustering.fitted import Fitted
 from atlash.clustering.genes import survey
 from atlash.clustering.partition import into_buckets, join_cells
 from atlash.clustering.places import places_on
+from atlash.clustering.rare_split import RareSplit, split_rare
 from atlash.clustering.sketch import keys_of
 from atlash.clustering.wanted import MIN_CELLS
 from atlash.data.parallel import ordered_map
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from atlash.clustering.batch_offsets import BatchOffsets
     from atlash.clustering.evidence import Move
     from atlash.clustering.genes import Survey
-    from atlash.clustering.partition import Buckets, CellGraph
+    from atlash.clustering.partition import Buckets, CellGraph, Partition
     from atlash.clustering.places import Places
     from atlash.clustering.sketch import Sketch
     from atlash.clustering.wanted import Wanted
@@ -82,19 +83,23 @@ def fit(
     joined, steps = join_as_wanted(partition, gathered, config=config, wanted=wanted, axes=axes)
     clock.stop("joining")
     cluster = by_size(refined(joined[partition.labels], buckets, config), buckets)
+    divided = buckets, partition, cluster
+    rare = _split(found, (rows, places), divided, batches=batches, config=config, wanted=wanted)
+    clock.stop("rare")
     return Fitted(
         genes=found.genes,
         axes=axes,
         learned=to_places.learned,
-        buckets=buckets,
+        buckets=rare.buckets,
         heads=hash_heads(places, to_places.learned, config),
         offsets=offsets,
-        cluster_of_bucket=cluster,
+        cluster_of_bucket=by_size(rare.cluster, rare.buckets),
         rows=rows,
         places=places,
         graph=graph,
-        partition=partition,
+        partition=rare.partition,
         steps=steps,
+        rare=rare,
         seconds=clock.seconds,
     )
 
@@ -173,6 +178,22 @@ def _group(
     graph = join_cells(attended, buckets, config)
     clock.stop("attention")
     return buckets.seen_in(places), graph
+
+
+def _split(
+    found: Survey,
+    cells: tuple[NDArray[np.int64], NDArray[np.float32]],
+    divided: tuple[Buckets, Partition, NDArray[np.int32]],
+    *,
+    batches: NDArray[np.int32] | None,
+    config: ClusterConfig,
+    wanted: Wanted,
+) -> RareSplit:
+    """Split rare types off, unless the user says what clusters are or batches were moved."""
+    free = wanted.n_clusters is None and wanted.resolution is None and batches is None
+    if config.rare_types and free:
+        return split_rare(found.bound, cells, divided, config=config)
+    return RareSplit(*divided, [])
 
 
 def _check_filled(found: Survey) -> None:

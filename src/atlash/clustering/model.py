@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atlash.clustering.places import places_on
+from atlash.clustering.rare_types import RareType, rare_among
 from atlash.data.parallel import ordered_map
 from atlash.graph.buckets import assign
 from atlash.graph.neighbours import nearest
@@ -50,6 +51,9 @@ class ClusterModel:
         Batches that were brought together, in the order of the offsets; none without.
     offsets
         What moves cells of these; ``None`` without batches.
+    rare
+        Rare types. The last buckets are theirs, in this order: no cell falls into them by its
+        place.
     """
 
     genes: Genes
@@ -61,6 +65,7 @@ class ClusterModel:
     cluster: NDArray[np.int32]
     batch_names: tuple[str, ...]
     offsets: BatchOffsets | None
+    rare: tuple[RareType, ...] = ()
 
     @property
     def n_clusters(self) -> int:
@@ -110,8 +115,36 @@ class ClusterModel:
         known = ~np.isnan(places[:, 0])
         bucket = np.full(len(places), -1, dtype=np.int32)
         if known.any():
-            bucket[known] = assign(places[known], self.centres, n_threads=n_threads)
+            centres = self.centres[: self._n_by_place]
+            bucket[known] = assign(places[known], centres, n_threads=n_threads)
         return bucket
+
+    def with_rare(
+        self, bound: BoundSource, bucket: NDArray[np.int32], config: ClusterConfig
+    ) -> NDArray[np.int32]:
+        """Move cells of rare types into the buckets of these.
+
+        Parameters
+        ----------
+        bound
+            The cells.
+        bucket
+            Bucket of each by its place ``(n,)``, -1 for cells without one.
+        config
+            Options.
+
+        Returns
+        -------
+        Bucket of each ``(n,)``, int32.
+        """
+        cluster = np.where(bucket >= 0, self.cluster[bucket], -1)
+        told = rare_among(bound, self.rare, cluster, config=config)
+        return np.where(told >= 0, self._n_by_place + told, bucket).astype(np.int32)
+
+    @property
+    def _n_by_place(self) -> int:
+        """Number of buckets that cells fall into by their places."""
+        return len(self.centres) - len(self.rare)
 
     def codes(self, places: NDArray[np.float32]) -> NDArray[np.uint16]:
         """Return hash codes ``(n, n_heads)``: the word of each head, 65,535 without a place."""

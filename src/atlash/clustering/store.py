@@ -16,6 +16,7 @@ from atlash.clustering.batch_offsets import BatchOffsets
 from atlash.clustering.genes import Genes
 from atlash.clustering.learned import LearnedEmbedding
 from atlash.clustering.model import ClusterModel
+from atlash.clustering.rare_types import rare_arrays, rare_from_arrays
 from atlash.config import AttentionConfig, ClusterConfig, LearnConfig
 from atlash.data.genes import GeneTable
 from atlash.data.normalize import Recipe
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from atlash.nn.hash_codes import HeadWeights
 
 FORMAT = 2
-"""Format 1 kept no batches."""
-HEADS, LEARNED, OFFSETS = "heads.", "learned.", "offsets."
+"""Format 1 kept no batches and no rare types."""
+HEADS, LEARNED, OFFSETS, RARE = "heads.", "learned.", "offsets.", "rare."
 MANIFEST, GENES, WEIGHTS = "manifest.json", "genes.parquet", "weights.safetensors"
 
 
@@ -106,6 +107,7 @@ def read(path: str | Path) -> tuple[ClusterModel, dict[str, Any]]:
         cluster=arrays["cluster"],
         batch_names=tuple(facts.get("batches", ())),
         offsets=BatchOffsets.from_arrays(offsets) if offsets else None,
+        rare=rare_from_arrays(_named(arrays, RARE)),
     )
     return model, facts
 
@@ -122,6 +124,7 @@ def _arrays(model: ClusterModel) -> dict[str, NDArray[Any]]:
         "cluster": model.cluster,
     }
     named |= {HEADS + name: array for name, array in model.heads.arrays().items()}
+    named |= {RARE + name: array for name, array in rare_arrays(model.rare).items()}
     if model.learned is not None:
         named |= {LEARNED + name: array for name, array in model.learned.arrays().items()}
     if model.offsets is not None:

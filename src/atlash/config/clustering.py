@@ -125,6 +125,9 @@ class ClusterConfig:
     least_distance
         Squared distance of two clusters from which they are far, in units of the variance that
         halves share; clusters that are neither distinct nor far are joined.
+    rare_types
+        Look for rare types inside the clusters, where their number is to be found and no batches
+        are named.
     learn
         How an embedding of the places is learned; ``None`` takes the places as they are, which
         was never worse in the benchmarks.
@@ -155,6 +158,7 @@ class ClusterConfig:
     n_splits: int = 5
     least_agreement: float = 0.9
     least_distance: float = 0.3
+    rare_types: bool = True
     learn: LearnConfig | None = None
     attention: AttentionConfig = field(default_factory=AttentionConfig)
     refine_steps: int = 0

@@ -105,7 +105,9 @@ def cluster(
         The names of these, as scanpy's functions take them by ``neighbors_key``.
     ``uns["atlash_clustering"]`` : dict
         Settings, seed, version, stability over resolutions and of each cluster, how clusters
-        were joined (kappa, distance, p-value), seconds of each step, peak memory.
+        were joined (kappa, distance, p-value), seconds of each step, peak memory. ``rare`` is a
+        table of the clusters that are rare types: ``cluster``, ``parent``, ``n_cells``,
+        ``n_genes``, ``agreement`` (kappa), ``distance``, ``between`` and ``p_value``.
 
     Raises
     ------
@@ -194,10 +196,12 @@ def _storable(facts: dict[str, Any]) -> dict[str, Any]:
     """Return the story as an AnnData file takes it: no ``None``, and tables by columns."""
     joined = facts["joined"]
     columns = {name: np.array([step[name] for step in joined]) for name in (joined or [{}])[0]}
+    rare = facts["rare"]
+    types = {name: np.array([kind[name] for kind in rare]) for name in (rare or [{}])[0]}
     kept = {name: value for name, value in facts.items() if name != "bucket_stability"}
     kept = {name: value for name, value in kept.items() if value is not None}
     options = {name: value for name, value in facts["settings"].items() if value is not None}
-    return kept | {"joined": columns, "settings": options}
+    return kept | {"joined": columns, "rare": types, "settings": options}
 
 
 def summarise(clusterer: HashClusterer) -> dict[str, Any]:
