@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.metrics import f1_score
 
-from atlash.config import MiningConfig, TrainConfig
+from atlash.config import LossConfig, MiningConfig, TrainConfig
 from benchmarks.long_tail_mining import mined_network
 from benchmarks.long_tail_networks import network
 from benchmarks.long_tail_report import summary_of
@@ -48,6 +48,8 @@ PEERS = {
 }
 LOSSES = ("plain", "class_balanced", "focal", "logit_adjusted", "ginf", "clouded")
 """``balanced_softmax`` is ``logit_adjusted`` at its strength of 1, and is not run twice."""
+CHOSEN = ("balanced_adjusted", LossConfig(prior_strength=0.5))
+"""Class-balanced weights and half of the logit adjustment: what inner validation favours."""
 SOURCES = {
     "peer": ("benchmarks/peers", "benchmarks/tasks.py", "benchmarks/long_tail_tasks.py"),
     "network": (
@@ -102,6 +104,7 @@ def methods_of(only: list[str] | None) -> dict[str, Method]:
     methods: dict[str, Method] = {}
     for loss in LOSSES:
         methods[f"atlash:{loss}"] = _network(TrainConfig(loss=loss), share=0.0)
+    methods[f"atlash:{CHOSEN[0]}"] = _network(TrainConfig(loss=CHOSEN[1]), share=0.0)
     for loss in MINED_WITH:
         config = TrainConfig(loss=loss)
         methods[f"atlash:{loss}+mining"] = _mined(config, MiningConfig(), share=0.0)
