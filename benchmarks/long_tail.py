@@ -48,8 +48,11 @@ PEERS = {
 }
 LOSSES = ("plain", "class_balanced", "focal", "logit_adjusted", "ginf", "clouded")
 """``balanced_softmax`` is ``logit_adjusted`` at its strength of 1, and is not run twice."""
-CHOSEN = ("balanced_adjusted", LossConfig(prior_strength=0.5))
-"""Class-balanced weights and half of the logit adjustment: what inner validation favours."""
+MIXTURES = {
+    "balanced_adjusted": LossConfig(prior_strength=0.5),
+    "anchors_adjusted": LossConfig(weights="anchors", prior_strength=1.0),
+}
+"""Class-balanced weights and logit adjustment together, as inner validation suggests to try."""
 SOURCES = {
     "peer": ("benchmarks/peers", "benchmarks/tasks.py", "benchmarks/long_tail_tasks.py"),
     "network": (
@@ -104,7 +107,8 @@ def methods_of(only: list[str] | None) -> dict[str, Method]:
     methods: dict[str, Method] = {}
     for loss in LOSSES:
         methods[f"atlash:{loss}"] = _network(TrainConfig(loss=loss), share=0.0)
-    methods[f"atlash:{CHOSEN[0]}"] = _network(TrainConfig(loss=CHOSEN[1]), share=0.0)
+    for name, mixture in MIXTURES.items():
+        methods[f"atlash:{name}"] = _network(TrainConfig(loss=mixture), share=0.0)
     for loss in MINED_WITH:
         config = TrainConfig(loss=loss)
         methods[f"atlash:{loss}+mining"] = _mined(config, MiningConfig(), share=0.0)
