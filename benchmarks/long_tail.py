@@ -95,7 +95,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks long-tail", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5, help="parts tested, seeds 0, 1, ...")
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
-    parser.add_argument("--only", nargs="+", help="methods whose names begin so")
+    parser.add_argument("--only", nargs="+", help="methods by name, or by its beginning")
     parser.add_argument(
         "--report", action="store_true", help="compute nothing: write what the cache holds"
     )
@@ -122,7 +122,12 @@ def methods_of(only: list[str] | None) -> dict[str, Method]:
         methods[name] = ("peer", "", partial(_asked, peer=peer))
     if only is None:
         return methods
-    chosen = {name: how for name, how in methods.items() if name.startswith(tuple(only))}
+    beginnings = tuple(set(only) - set(methods))
+    chosen = {
+        name: how
+        for name, how in methods.items()
+        if name in only or (beginnings and name.startswith(beginnings))
+    }
     if not chosen:
         msg = f"No method begins with {only}; there are {', '.join(methods)}."
         raise SystemExit(msg)
