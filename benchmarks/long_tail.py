@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.metrics import f1_score
 
-from atlash.config import MiningConfig, TrainConfig
+from atlash.config import LossConfig, MiningConfig, TrainConfig
 from benchmarks.long_tail_mining import mined_network
 from benchmarks.long_tail_networks import network
 from benchmarks.long_tail_report import summary_of
@@ -48,6 +48,11 @@ PEERS = {
 }
 LOSSES = ("plain", "class_balanced", "focal", "logit_adjusted", "ginf", "clouded")
 """``balanced_softmax`` is ``logit_adjusted`` at its strength of 1, and is not run twice."""
+MIXTURES = {
+    "balanced_adjusted": LossConfig(prior_strength=0.5),
+    "anchors_adjusted": LossConfig(weights="anchors", prior_strength=1.0),
+}
+"""Class-balanced weights and logit adjustment together, as inner validation suggests to try."""
 SOURCES = {
     "peer": ("benchmarks/peers", "benchmarks/tasks.py", "benchmarks/long_tail_tasks.py"),
     "network": (
@@ -90,7 +95,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks long-tail", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5, help="parts tested, seeds 0, 1, ...")
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
-    parser.add_argument("--only", nargs="+", help="methods whose names begin so")
+    parser.add_argument("--only", nargs="+", help="methods by name, or by its beginning")
     parser.add_argument(
         "--report", action="store_true", help="compute nothing: write what the cache holds"
     )
@@ -102,6 +107,8 @@ def methods_of(only: list[str] | None) -> dict[str, Method]:
     methods: dict[str, Method] = {}
     for loss in LOSSES:
         methods[f"atlash:{loss}"] = _network(TrainConfig(loss=loss), share=0.0)
+    for name, mixture in MIXTURES.items():
+        methods[f"atlash:{name}"] = _network(TrainConfig(loss=mixture), share=0.0)
     for loss in MINED_WITH:
         config = TrainConfig(loss=loss)
         methods[f"atlash:{loss}+mining"] = _mined(config, MiningConfig(), share=0.0)
@@ -115,7 +122,12 @@ def methods_of(only: list[str] | None) -> dict[str, Method]:
         methods[name] = ("peer", "", partial(_asked, peer=peer))
     if only is None:
         return methods
-    chosen = {name: how for name, how in methods.items() if name.startswith(tuple(only))}
+    beginnings = tuple(set(only) - set(methods))
+    chosen = {
+        name: how
+        for name, how in methods.items()
+        if name in only or (beginnings and name.startswith(beginnings))
+    }
     if not chosen:
         msg = f"No method begins with {only}; there are {', '.join(methods)}."
         raise SystemExit(msg)

@@ -47,12 +47,13 @@ def main(arguments: list[str]) -> None:
     )
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     options = parser.parse_args(arguments)
     rows: list[dict[str, Any]] = []
     for data in options.data:
         task = inner_task(data)
         for seed in range(options.seeds):
-            for variant in VARIANTS:
+            for variant in options.variants:
                 row = _row(task, data, variant, seed)
                 rows.append(row)
                 print(
@@ -65,7 +66,7 @@ def main(arguments: list[str]) -> None:
             figure: fmean(row[figure] for row in rows if row["variant"] == variant)
             for figure in ("tail_f1", "macro_f1", "accuracy")
         }
-        for variant in VARIANTS
+        for variant in options.variants
     }
     for variant, figures in means.items():
         print(f"{variant:42} " + " ".join(f"{name} {v:.4f}" for name, v in figures.items()))

@@ -3,7 +3,9 @@
 import pytest
 
 import atlash as package
+from atlash.cli.options import LossOption
 from atlash.config import BuildConfig
+from atlash.config.rare import LOSS_NAMES
 from atlash.reference import Reference
 
 
@@ -80,6 +82,10 @@ def test_a_loss_and_mining_are_asked_for_by_options(atlash, files, tmp_path):
     told = reference.info()["learned"]["mining"]
     assert f"{told['n_hard']} hard cells learned again" in found.out
     assert "look mislabelled" in atlash("info", place).out
+
+
+def test_the_command_knows_the_losses_that_python_knows():
+    assert [loss.value for loss in LossOption] == list(LOSS_NAMES)
 
 
 def test_an_unknown_loss_is_a_mistake_in_the_command(atlash, files, tmp_path):

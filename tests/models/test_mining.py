@@ -283,6 +283,16 @@ def test_new_cells_are_labelled_right_after_mining(mined, fresh_counts):
     assert right.mean() > 0.9
 
 
+@pytest.mark.parametrize(
+    "options", [{"learned_anchors": True}, {"loss": "clouded"}, {"loss": "logit_adjusted"}]
+)
+def test_mining_goes_with_other_options_of_learning(noisy, tiny, options):
+    config = mining_config(tiny)
+    config = replace(config, train=replace(config.train, **options))
+    found = atlash.Reference.build(noisy[0], "cell_type", config=config)
+    assert found.info()["learned"]["mining"]["n_steps"] == 9
+
+
 def test_a_type_of_one_cell_is_kept_and_listed(atlas, tiny):
     alone = np.flatnonzero(atlas.obs["cell_type"] == "T cell")
     few = atlas[np.setdiff1d(np.arange(360), alone[1:])].copy()

@@ -28,6 +28,7 @@ class LossOption(StrEnum):
     focal = "focal"
     logit_adjusted = "logit_adjusted"
     balanced_softmax = "balanced_softmax"
+    balanced_adjusted = "balanced_adjusted"
     ginf = "ginf"
     clouded = "clouded"
 

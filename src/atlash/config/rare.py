@@ -6,7 +6,14 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 LossName = Literal[
-    "class_balanced", "plain", "focal", "logit_adjusted", "balanced_softmax", "ginf", "clouded"
+    "class_balanced",
+    "plain",
+    "focal",
+    "logit_adjusted",
+    "balanced_softmax",
+    "balanced_adjusted",
+    "ginf",
+    "clouded",
 ]
 """Named settings of :class:`LossConfig`; see :func:`loss_config`."""
 Weighed = Literal["both", "anchors", "none"]
@@ -68,6 +75,7 @@ _NAMED: dict[str, LossConfig] = {
     "focal": LossConfig(weights="none", focus=2.0),
     "logit_adjusted": LossConfig(weights="none", prior_strength=1.0),
     "balanced_softmax": LossConfig(weights="none", prior_strength=1.0),
+    "balanced_adjusted": LossConfig(prior_strength=0.5),
     "ginf": LossConfig(weights="none", sigma=0.1),
     "clouded": LossConfig(
         weights="none",
@@ -90,8 +98,9 @@ def loss_config(loss: LossName | LossConfig) -> LossConfig:
         ``"class_balanced"``: weights by the effective number of cells (Cui et al., CVPR 2019).
         ``"plain"``: the cross entropy. ``"focal"``: easy cells count less.
         ``"logit_adjusted"`` or, the same at its strength of 1, ``"balanced_softmax"``: rarer
-        types must win by more. ``"ginf"``: Gaussian inflation (Celler, arXiv 2504.00020), noise
-        that grows with rarity. ``"clouded"``: the Gaussian clouded logit (Li, Cheung and Lu,
+        types must win by more. ``"balanced_adjusted"``: class-balanced weights and half of that
+        adjustment, for long tails. ``"ginf"``: Gaussian inflation (Celler, arXiv 2504.00020),
+        noise that grows with rarity. ``"clouded"``: the Gaussian clouded logit (Li, Cheung and Lu,
         CVPR 2022), one-sided noise on cosines with a margin.
 
     Raises

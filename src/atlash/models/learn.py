@@ -110,7 +110,7 @@ class _Fold:
     """One encoder to learn: from which cells, and which, perhaps none, are held out.
 
     Of the held-out cells, whose ``rows`` among all cells these are, some are looked at. A second
-    phase goes on from ``start``.
+    phase goes on from ``start`` with the cells that it ``draws``, some of them repeatedly.
     """
 
     train: LabelledCounts
@@ -119,6 +119,7 @@ class _Fold:
     config: TrainConfig
     rows: NDArray[np.int64]
     start: Learned | None = None
+    draws: NDArray[np.int64] | None = None
 
 
 @single_thread()
@@ -246,10 +247,9 @@ def _second(
     Of a second phase that was cut short before its middle nothing is kept: its schedule begins
     with rising steps.
     """
-    drawn = cells[second_draw(mined, random_state=trainer.options.random_state)]
-    fold = _whole(drawn, first.frozen, second_phase(first.config, mined.config))
-    # the anchors are fixed by now, also where they were learned
-    again = trainer.run([replace(fold, start=learned)])[0]
+    draws = second_draw(mined, random_state=trainer.options.random_state)
+    fold = _whole(cells, first.frozen, second_phase(first.config, mined.config))
+    again = trainer.run([replace(fold, start=learned, draws=draws)])[0]
     if 2 * again.n_steps < fold.config.n_steps:
         return learned, 0
     return replace(again, n_steps=learned.n_steps), again.n_steps
@@ -307,10 +307,19 @@ class _Trainer:
 
     def _learn(self, fold: _Fold) -> Learned:
         validation = training_cells(fold.held_out, fold.frozen) if len(fold.held_out) else None
+        cells = training_cells(fold.train, fold.frozen)
+        if fold.draws is not None:
+            cells = replace(
+                cells,
+                counts=cells.counts[fold.draws],
+                library=cells.library[fold.draws],
+                labels=cells.labels[fold.draws],
+            )
         return train(
-            training_cells(fold.train, fold.frozen),
+            cells,
             fold.frozen.standardiser,
             fold.frozen.axes,
+            # a second phase keeps the anchors of the first, also where they were learned
             anchors=self.anchors if fold.start is None else fold.start.anchors,
             config=fold.config,
             validation=validation,

@@ -118,7 +118,7 @@ def build_parts(
     if report.mined is not None:
         place = np.cumsum(labels.codes >= 0) - 1  # unlabelled cells are not in the table
         ids = table[CELL_ID].take(place[gathered.rows]).to_pylist()
-        mined = mined_frame(report.mined, ids, gathered.cells.labels, labels.types)
+        mined = mined_frame(report.mined, ids, labels=gathered.cells.labels, types=labels.types)
     return annotator, table, _meta(sources, labels, gathered, report, request), mined
 
 

@@ -19,7 +19,7 @@ HARD, SUSPICIOUS = "hard", "suspicious"
 
 
 def mined_frame(
-    mined: Mined, ids: Sequence[str], labels: NDArray[np.int64], types: Sequence[str]
+    mined: Mined, ids: Sequence[str], *, labels: NDArray[np.int64], types: Sequence[str]
 ) -> pd.DataFrame:
     """Return one row a cell that was chosen or left out, suspicious ones first.
 
