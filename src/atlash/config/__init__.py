@@ -7,7 +7,7 @@ from atlash.config.clustering import (
     LearnConfig,
     Reconstruction,
 )
-from atlash.config.learning import BuildConfig, Quantisation, TrainConfig
+from atlash.config.learning import BuildConfig, HierarchySource, Quantisation, TrainConfig
 from atlash.config.reading import InputConfig, ScaleName
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "AttentionConfig",
     "BuildConfig",
     "ClusterConfig",
+    "HierarchySource",
     "InputConfig",
     "LearnConfig",
     "Quantisation",

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from atlash.nn.losses import anchor_loss, class_weights, quantisation_loss, similarity_loss
+from atlash.nn.parent_loss import ParentLoss
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,12 +28,19 @@ class Objective(nn.Module):
         Types of the training cells ``(n,)``, from which types are weighed.
     config
         Weights of the parts.
+    parents
+        Parent of each type ``(n_types,)``, numbered from 0; ``None`` without a hierarchy.
     """
 
     weights: Tensor
 
     def __init__(
-        self, anchors: NDArray[np.int8], labels: NDArray[np.int64], config: TrainConfig
+        self,
+        anchors: NDArray[np.int8],
+        labels: NDArray[np.int64],
+        config: TrainConfig,
+        *,
+        parents: NDArray[np.int64] | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -43,6 +51,8 @@ class Objective(nn.Module):
         # learned anchors start from the predefined ones, soft enough to move
         self.anchors = nn.Parameter(0.5 * start, requires_grad=config.learned_anchors)
         self.register_buffer("predefined", start)
+        of_parents = parents is not None and config.parent_weight > 0
+        self.of_parents = ParentLoss(parents) if of_parents else None
 
     def current_anchors(self) -> Tensor:
         """Return the anchors, in [-1, 1]: learned ones are squashed."""
@@ -70,5 +80,8 @@ class Objective(nn.Module):
             logits = config.similarity_scale * torch.tanh(z) @ anchors.T / n_bits
             similarity = similarity_loss(logits, target, weight)
             loss = loss + (config.similarity_weight or 1.0) * similarity
+        if self.of_parents is not None:
+            logits = config.similarity_scale * torch.tanh(z) @ anchors.T / n_bits
+            loss = loss + config.parent_weight * self.of_parents(logits, target, weight)
         quantisation = quantisation_loss(z, config.quantisation)
         return loss + config.quantisation_weight * quantisation

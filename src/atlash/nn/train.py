@@ -107,6 +107,7 @@ def train(
     config: TrainConfig,
     validation: TrainingCells | None,
     run: Run,
+    parents: NDArray[np.int64] | None = None,
 ) -> Learned:
     """Learn an encoder.
 
@@ -130,6 +131,8 @@ def train(
         last. ``None`` keeps the last.
     run
         Where, from which seed, and who may end it.
+    parents
+        Parent of each type ``(n_types,)``, numbered from 0; ``None`` without a hierarchy.
 
     Raises
     ------
@@ -143,7 +146,7 @@ def train(
         device=run.device,
         random_state=run.random_state,
     )
-    objective = Objective(anchors, cells.labels, config).to(run.device)
+    objective = Objective(anchors, cells.labels, config, parents=parents).to(run.device)
     rng = np.random.default_rng(run.random_state)
     optimiser, schedule = _optimiser(encoder, objective, config)
     held_out = HeldOutCells(validation, standardiser, config) if validation else None

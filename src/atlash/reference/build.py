@@ -15,11 +15,14 @@ from atlash.codes.planes import MAX_BITS
 from atlash.config import BuildConfig, InputConfig, Quantisation
 from atlash.data.source import open_sources
 from atlash.errors import InputError
+from atlash.models.family import Family
 from atlash.models.learn import LearnOptions, LearnReport, learn
 from atlash.progress import n_threads_or_all
 from atlash.reference.columns import cells_table
 from atlash.reference.encoding import encode_all
 from atlash.reference.gather import gather
+from atlash.reference.hierarchy import read_parents, split_labels_key
+from atlash.reference.hierarchy_facts import hierarchy_facts
 from atlash.reference.ids import unique_ids
 from atlash.reference.labels import read_labels
 
@@ -42,7 +45,8 @@ _RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     )),
     ("at least 2, so that cells can be held out", lambda x: x >= 2, ("n_folds",)),
     ("at least 0", lambda x: x >= 0, (
-        "anchor_weight", "similarity_weight", "quantisation_weight", "weight_decay",
+        "anchor_weight", "similarity_weight", "parent_weight", "quantisation_weight",
+        "weight_decay",
         "gene_jitter", "mixup",
     )),
     ("above 0", lambda x: x > 0, (
@@ -51,7 +55,7 @@ _RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     ("from 0 to 1", lambda x: 0 <= x <= 1, (
         "marker_share", "thin_probability", "max_unlabelled",
     )),
-    ("from 0 to below 1", lambda x: 0 <= x < 1, ("dropout", "class_balance")),
+    ("from 0 to below 1", lambda x: 0 <= x < 1, ("dropout", "class_balance", "parent_bits")),
     ("above 0 and at most 1", lambda x: 0 < x <= 1, ("thin_least",)),
     ("from 0 to below 0.5", lambda x: 0 <= x < 0.5, ("gene_dropout",)),
 )  # fmt: skip
@@ -62,7 +66,7 @@ _RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
 class BuildRequest:
     """What :meth:`atlash.Reference.build` was asked, without the cells."""
 
-    labels_key: str
+    labels_key: str | Sequence[str]
     batch_key: str | None
     layer: str | None
     gene_column: str | None
@@ -80,10 +84,11 @@ def build_parts(
     sources = open_sources(cells, request.layer)
     labels = read_labels(
         sources,
-        request.labels_key,
+        split_labels_key(request.labels_key)[1],
         request.batch_key,
         max_unlabelled=config.max_unlabelled,
     )
+    parents = read_parents(sources, labels, request.labels_key, config)
     options = InputConfig(
         gene_column=request.gene_column, scale=config.scale, chunk_size=config.chunk_size
     )
@@ -103,10 +108,12 @@ def build_parts(
         options=LearnOptions(
             request.device, request.random_state, n_threads, progress=config.progress
         ),
+        family=Family.of(parents) if parents else None,
     )
     codes = encode_all(sources, annotator, options, n_threads=n_threads, progress=config.progress)
     table = _table(sources, labels, codes)
-    return annotator, table, _meta(sources, labels, gathered, report, request)
+    meta = _meta(sources, labels, gathered, report, request) | hierarchy_facts(annotator, request)
+    return annotator, table, meta
 
 
 def check_build_config(config: BuildConfig) -> None:
@@ -162,7 +169,7 @@ def _meta(
         "atlash_version": version("atlash"),
         "torch_version": version("torch"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "labels_key": request.labels_key,
+        "labels_key": split_labels_key(request.labels_key)[1],
         "batch_key": request.batch_key,
         "layer": request.layer,
         "gene_column": request.gene_column,

@@ -78,7 +78,7 @@ class Reference:
     def build(
         cls,
         cells: Cells | Sequence[Cells],
-        labels_key: str,
+        labels_key: str | Sequence[str],
         batch_key: str | None = None,
         *,
         layer: str | None = None,
@@ -95,7 +95,9 @@ class Reference:
             AnnData, path of a ``.h5ad`` file or zarr store, or a list of these. Counts, or
             normalised values on a linear or logarithmic scale; see ``BuildConfig.scale``.
         labels_key
-            Column of ``obs`` with the cell types. Cells without one are left out.
+            Column of ``obs`` with the cell types, or two columns, ``[parents, types]``: answers
+            then know both levels. Cells without a label are left out. A dict, table or ontology
+            of parents is named in ``config.hierarchy`` instead.
         batch_key
             Column of ``obs`` with the batch, donor or study: genes are chosen in each, and
             confidence is calibrated on whole batches held out. Several inputs are batches of
