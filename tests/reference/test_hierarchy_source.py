@@ -124,7 +124,7 @@ def test_other_things_are_refused(source):
 
 @pytest.mark.parametrize("name", ["types.xlsx", "types", "types.obo.gz", "types.csv.gz"])
 def test_other_files_are_refused(tmp_path, name):
-    with pytest.raises(FileFormatError, match="it must end in .csv, .tsv, .parquet, .obo"):
+    with pytest.raises(FileFormatError, match=r"it must end in \.csv, \.tsv"):
         read_terms(tmp_path / name)
 
 

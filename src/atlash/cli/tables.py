@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from atlash.tl.scores import Scores
@@ -49,9 +49,12 @@ def print_reference(info: Mapping[str, Any], path: Path) -> None:
     types = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     types.add_column("Type", overflow="fold")
     types.add_column("Cells", justify="right")
+    parents = info.get("parents", {})
+    if parents:
+        types.add_column("Parent", overflow="fold")
     ordered = sorted(info["types"].items(), key=lambda item: -item[1])
     for name, count in ordered[:MAX_TYPES]:
-        types.add_row(name, f"{count:,}")
+        types.add_row(name, f"{count:,}", *([parents[name]] if parents else []))
     if len(ordered) > MAX_TYPES:
         types.add_row(f"and {len(ordered) - MAX_TYPES} more", "")
     console.print(types)
@@ -60,16 +63,11 @@ def print_reference(info: Mapping[str, Any], path: Path) -> None:
 def print_annotation(summary: Mapping[str, Any], output: Path) -> None:
     """Print what was found in a query."""
     console = Console()
-    found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    found.add_column("Label", overflow="fold")
-    for name in ("Cells", "Share", "Median confidence"):
-        found.add_column(name, justify="right")
-    for row in summary["labels"][:MAX_TYPES]:
-        counts = f"{row['cells']:,}", f"{row['share']:.1%}"
-        found.add_row(row["label"], *counts, f"{row['median_confidence']:.2f}")
-    if len(summary["labels"]) > MAX_TYPES:
-        found.add_row(f"and {len(summary['labels']) - MAX_TYPES} more", "", "", "")
-    console.print(found)
+    if "parents" in summary:
+        console.print(_found("Parent", summary["parents"]))
+    console.print(_found("Label", summary["labels"]))
+    if "parent_only" in summary:
+        console.print(f"Parent only: {summary['parent_only']:,} of {summary['cells']:,} cells")
     reasons = ", ".join(f"{n:,} {reason}" for reason, n in summary["unassigned"].items() if n)
     total = sum(summary["unassigned"].values())
     console.print(
@@ -83,6 +81,20 @@ def print_annotation(summary: Mapping[str, Any], output: Path) -> None:
     )
     console.print(f"Time: {summary['seconds']:.1f} s ({summary['cells_per_second']:,.0f} cells/s)")
     console.print(f"Written: {output}", soft_wrap=True)
+
+
+def _found(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Lay out the cells of each label."""
+    found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    found.add_column(title, overflow="fold")
+    for name in ("Cells", "Share", "Median confidence"):
+        found.add_column(name, justify="right")
+    for row in rows[:MAX_TYPES]:
+        counts = f"{row['cells']:,}", f"{row['share']:.1%}"
+        found.add_row(row["label"], *counts, f"{row['median_confidence']:.2f}")
+    if len(rows) > MAX_TYPES:
+        found.add_row(f"and {len(rows) - MAX_TYPES} more", "", "", "")
+    return found
 
 
 def print_scores(scores: Scores) -> None:

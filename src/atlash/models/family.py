@@ -66,4 +66,4 @@ class Family:
         probability = judged.probability.astype(np.float32)
         other = of_parents * (1 - probability)[:, None]
         other[:, self.of_type[kind]] += probability
-        return np.minimum(other, np.float32(1))
+        return np.asarray(np.minimum(other, 1), dtype=np.float32)

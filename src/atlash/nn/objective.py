@@ -51,8 +51,9 @@ class Objective(nn.Module):
         # learned anchors start from the predefined ones, soft enough to move
         self.anchors = nn.Parameter(0.5 * start, requires_grad=config.learned_anchors)
         self.register_buffer("predefined", start)
-        of_parents = parents is not None and config.parent_weight > 0
-        self.of_parents = ParentLoss(parents) if of_parents else None
+        self.of_parents = None
+        if parents is not None and config.parent_weight > 0:
+            self.of_parents = ParentLoss(parents)
 
     def current_anchors(self) -> Tensor:
         """Return the anchors, in [-1, 1]: learned ones are squashed."""

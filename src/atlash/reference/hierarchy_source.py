@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from atlash.errors import FileFormatError, InputError, KeyNotFoundError, LabelsError, did_you_mean
-
-if TYPE_CHECKING:
-    from atlash.config import HierarchySource
 
 SUB, PARENT = "sub", "parent"
 """Columns of a table."""
@@ -40,7 +38,7 @@ class Terms:
     is_ontology: bool
 
 
-def read_terms(source: HierarchySource) -> Terms:
+def read_terms(source: object) -> Terms:
     """Return the terms of a hierarchy.
 
     Parameters
@@ -68,7 +66,7 @@ def read_terms(source: HierarchySource) -> Terms:
         return _from_table(rows, "the mapping")
     if isinstance(source, pd.DataFrame):
         return _from_table(source, "the table")
-    if not hasattr(source, "__fspath__") and not isinstance(source, str):
+    if not isinstance(source, (str, os.PathLike)):
         msg = (
             f"`hierarchy` is a {type(source).__name__}; give a dict such as {{'CD4 T': 'T'}}, a "
             f"DataFrame with the columns {SUB!r} and {PARENT!r}, or a path ({', '.join(ENDINGS)})."
