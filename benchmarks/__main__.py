@@ -17,6 +17,7 @@ BENCHMARKS = {
     "startup": "benchmarks.startup",
     "ablations": "benchmarks.ablations",
     "development": "benchmarks.development",
+    "hierarchy": "benchmarks.hierarchy",
     "search-quality": "benchmarks.search_quality",
     "search": "benchmarks.search",
     "search-kernel": "benchmarks.search_kernel",
