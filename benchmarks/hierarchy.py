@@ -46,19 +46,20 @@ PARENTS = {
         "megakaryocytes": ("Megakaryocytes",),
     },
 }
-FLAT, FULL = "without a hierarchy", "anchors and loss"
+FLAT, FULL = "without a hierarchy", "with a hierarchy"
 VARIANTS: dict[str, tuple[tuple[str, object], ...] | None] = {
     FLAT: None,
-    FULL: (),
-    "anchors alone": (("parent_weight", 0.0),),
-    "loss alone": (("parent_bits", 0.0),),
-    "weight 0.25": (("parent_weight", 0.25),),
-    "weight 1": (("parent_weight", 1.0),),
-    "an eighth of the bits": (("parent_bits", 0.125),),
-    "half of the bits": (("parent_bits", 0.5),),
+    FULL: (),  # the defaults
+    "answers alone": (("parent_bits", 0.0), ("parent_weight", 0.0)),
+    "loss alone": (("parent_bits", 0.0), ("parent_weight", 0.5)),
+    "loss of weight 1 alone": (("parent_bits", 0.0), ("parent_weight", 1.0)),
+    "anchors alone, a quarter of the bits": (("parent_bits", 0.25), ("parent_weight", 0.0)),
+    "an eighth of the bits, and loss": (("parent_bits", 0.125), ("parent_weight", 0.5)),
+    "a quarter of the bits, and loss": (("parent_bits", 0.25), ("parent_weight", 0.5)),
+    "half of the bits, and loss": (("parent_bits", 0.5), ("parent_weight", 0.5)),
 }
 LEVELS = ("sub", "parent")
-REPORTED = (FLAT, FULL, "anchors alone", "loss alone")
+REPORTED = (FLAT, FULL, "answers alone")
 Row = dict[str, Any]
 
 

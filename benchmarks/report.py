@@ -13,7 +13,7 @@ import re
 from statistics import median
 from typing import Any
 
-from benchmarks import report_clustering, report_search
+from benchmarks import report_clustering, report_hierarchy, report_search
 from benchmarks.annotation import table
 from benchmarks.places import CHECKOUT, RESULTS
 from benchmarks.unknown_types import OURS
@@ -228,4 +228,5 @@ SECTIONS = {
     "development": _ablations,
     **report_search.SECTIONS,
     **report_clustering.SECTIONS,
+    **report_hierarchy.SECTIONS,
 }

@@ -31,6 +31,7 @@ def predicted(probability, novelty=None, n_genes=None):
         novelty=np.zeros(n, np.float32) if novelty is None else novelty,
         n_genes=np.full(n, 100, np.int32) if n_genes is None else n_genes,
         of_parents=FAMILY.probabilities(probability),
+        of_likeliest=order[:, 0],
     )
 
 

@@ -23,6 +23,7 @@ def prediction(confidence, novelty, n_genes):
         novelty=np.array(novelty, np.float32),
         n_genes=np.array(n_genes, np.int32),
         of_parents=np.empty((n, 0), np.float32),
+        of_likeliest=nothing,
     )
 
 

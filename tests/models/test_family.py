@@ -42,6 +42,20 @@ def test_probabilities_are_sums_over_children(seed):
 
 
 @given(SEEDS)
+def test_the_nearest_type_of_the_likeliest_parent(seed):
+    family, (of_types, _) = Family.of(NAMES), drawn(seed)
+    agreement = of_types.astype(np.float32)
+    of_parents = family.probabilities(of_types)
+    found = family.nearest_of_likeliest(agreement, of_parents)
+    for cell in range(20):
+        likeliest = family.parents[of_parents[cell].argmax()]
+        child = [kind for kind, own in enumerate(NAMES) if own == likeliest]
+        assert found[cell] == max(child, key=lambda kind, own=agreement[cell]: own[kind])
+    sure = of_types.max(axis=1) > 0.5
+    np.testing.assert_array_equal(found[sure], of_types[sure].argmax(axis=1))
+
+
+@given(SEEDS)
 def test_a_cell_is_answered_on_its_own(seed):
     family, (of_types, rng) = Family.of(NAMES), drawn(seed)
     some = rng.permutation(20)[:7]

@@ -187,3 +187,10 @@ def test_the_same_seed_gives_the_same_reference_on_any_number_of_threads(atlas, 
 def test_another_seed_gives_another_reference(atlas, tiny, built):
     other = atlash.Reference.build(atlas, "cell_type", "batch", config=tiny, random_state=1)
     assert other.fingerprint != built.fingerprint
+
+
+@pytest.mark.parametrize("name", ["parent_bits", "parent_weight"])
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
+def test_options_of_parents_are_in_range(name, value):
+    with pytest.raises(InputError, match=f"`{name}` is {value}, but must be"):
+        check_build_config(BuildConfig(TrainConfig(**{name: value})))

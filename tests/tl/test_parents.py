@@ -128,3 +128,22 @@ def test_it_is_written_to_files_and_read_again(two_levels, doublets, tmp_path):
     for key in (*NEW, KEYS.label, KEYS.status):
         np.testing.assert_array_equal(again.obs[key].astype(object), found.obs[key].astype(object))
     np.testing.assert_array_equal(again.uns["atlash"]["parents"], found.uns["atlash"]["parents"])
+
+
+def test_force_takes_the_nearest_type_of_the_likeliest_parent(two_levels, doublets):
+    """What it is where the cell is assigned, and elsewhere a type of the likeliest parent."""
+    free = told(doublets, two_levels, min_confidence=0.97, max_lost=0).obs
+    forced = told(doublets, two_levels, min_confidence=0.97, max_lost=0, force=True).obs
+    assigned = free[KEYS.status] == "assigned"
+    columns = [KEYS.label, KEYS.parent]
+    for key in columns:
+        np.testing.assert_array_equal(
+            forced[key][assigned].astype(object), free[key][assigned].astype(object)
+        )
+    backed_off = free[KEYS.status] == "parent only"
+    np.testing.assert_array_equal(
+        forced[KEYS.parent][backed_off].astype(object),
+        free[KEYS.parent][backed_off].astype(object),
+    )
+    sure = forced[KEYS.confidence] > 0.5
+    assert (forced[KEYS.label][sure].astype(str) == forced[KEYS.nearest][sure].astype(str)).all()

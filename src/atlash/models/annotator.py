@@ -53,6 +53,9 @@ class Prediction:
     of_parents
         Calibrated probability of each parent, the sum over its children ``(n, n_parents)``,
         float32; no columns without a hierarchy.
+    of_likeliest
+        Most similar type of the likeliest parent ``(n,)``; ``nearest`` without a hierarchy. It
+        is ``nearest`` wherever that has a probability above 1/2.
     """
 
     codes: NDArray[np.uint8]
@@ -64,9 +67,15 @@ class Prediction:
     novelty: NDArray[np.float32]
     n_genes: NDArray[np.int32]
     of_parents: NDArray[np.float32]
+    of_likeliest: NDArray[np.int64]
 
     def taken_over(
-        self, kind: int, judged: Judgement, empty: NDArray[np.bool_], family: Family | None = None
+        self,
+        kind: int,
+        judged: Judgement,
+        empty: NDArray[np.bool_],
+        *,
+        family: Family | None,
     ) -> Prediction:
         """Return what is said once a registered type has taken the cells that it takes.
 
@@ -82,10 +91,11 @@ class Prediction:
             Parents of the types; ``None`` without a hierarchy.
         """
         taken = judged.taken & ~empty
-        of_parents = self.of_parents
+        of_parents, becomes = self.of_parents, taken
         if family is not None:
             after = family.taken_over(of_parents, kind, judged)
             of_parents = np.where(taken[:, None], after, of_parents)
+            becomes = taken & (of_parents.argmax(axis=1) == family.of_type[kind])
         return replace(
             self,
             nearest=np.where(taken, kind, self.nearest),
@@ -96,6 +106,7 @@ class Prediction:
             # far from all learned types, as it should be
             novelty=np.where(taken, np.minimum(self.novelty, judged.novelty), self.novelty),
             of_parents=of_parents,
+            of_likeliest=np.where(becomes, kind, self.of_likeliest),
         )
 
     @classmethod
@@ -246,9 +257,11 @@ class Annotator:
         empty = cells.library == 0
         confidence = np.where(empty, 0, probability[rows, nearest])
         family = self.family
-        of_parents = np.empty((len(agreement), 0), dtype=np.float32)
+        of_parents, of_likeliest = np.empty((len(agreement), 0), dtype=np.float32), nearest
         if family is not None:
-            of_parents = family.probabilities(np.where(empty[:, None], 0, probability))
+            of_parents = family.probabilities(probability)
+            of_likeliest = family.nearest_of_likeliest(agreement, of_parents)
+            of_parents[empty] = 0
         prediction = Prediction(
             codes=codes.packed,
             nearest=nearest,
@@ -259,6 +272,7 @@ class Annotator:
             novelty=self.novelty.score(cells.X, measured),
             n_genes=cells.n_genes,
             of_parents=of_parents,
+            of_likeliest=of_likeliest,
         )
         return self._with_registered(prediction, cells, measured) if self.detectors else prediction
 
@@ -272,7 +286,7 @@ class Annotator:
         family = self.family
         for kind, detector in enumerate(self.detectors, start=len(self.learned_anchors)):
             judged = detector.judge(cells.X, places, measured=measured, space=space)
-            prediction = prediction.taken_over(kind, judged, empty, family)
+            prediction = prediction.taken_over(kind, judged, empty, family=family)
         return prediction
 
 

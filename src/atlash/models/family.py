@@ -56,6 +56,22 @@ class Family:
             summed[:, self.of_type[kind]] += of_types[:, kind]
         return np.minimum(summed, 1).astype(np.float32)
 
+    def nearest_of_likeliest(
+        self, agreement: NDArray[np.float32], of_parents: NDArray[np.float32]
+    ) -> NDArray[np.int64]:
+        """Return the most similar learned type of the likeliest parent ``(n,)``.
+
+        Parameters
+        ----------
+        agreement
+            Similarity to each learned type ``(n, n_learned)``.
+        of_parents
+            Probability of each parent ``(n, n_parents)``.
+        """
+        likeliest = of_parents.argmax(axis=1)
+        child = self.of_type[: agreement.shape[1]] == likeliest[:, None]
+        return np.asarray(np.where(child, agreement, -np.inf).argmax(axis=1))
+
     def taken_over(
         self, of_parents: NDArray[np.float32], kind: int, judged: Judgement
     ) -> NDArray[np.float32]:

@@ -86,8 +86,8 @@ def annotate(
     gene_column
         Column of ``var`` with the gene identifiers, instead of its index.
     force
-        Give every cell the label of its nearest type; status and reason are written all the
-        same.
+        Give every cell the label of its nearest type (with a hierarchy that of its likeliest
+        parent, if the cell is unassigned); status and reason are written all the same.
     key_added
         Prefix of the keys that are written.
     config
@@ -175,7 +175,8 @@ def annotate_cells(cells: Cells, reference: Reference, request: Request) -> Anno
     reach = -math.log10(config.max_lost) if config.max_lost > 0 else math.inf
     limits = Limits(config.min_confidence, reach, config.min_genes)
     reason = reasons(prediction, limits)
-    label = prediction.nearest
+    # the same where a type is given for what it is; elsewhere the sum over siblings leads
+    label = np.where(reason == 0, prediction.nearest, prediction.of_likeliest)
     if config.vote is not None:
         of_type = prediction.codes[:, : annotator.n_bits // 8]  # no two cells share all details
         by = of_type if groups is None else groups
