@@ -36,4 +36,4 @@ def test_a_hierarchy_is_followed():
 
 def test_bits_that_do_not_suffice_are_the_users_to_change():
     with pytest.raises(InputError, match="give a multiple of 8 from 16 on"):
-        make_type_anchors(5, FAMILY, replace(CONFIG, n_bits=8), random_state=0)
+        make_type_anchors(5, FAMILY, replace(CONFIG, n_bits=8, parent_bits=0.25), random_state=0)

@@ -26,10 +26,15 @@ def labelled(atlas_counts):
 
 
 @pytest.fixture(scope="module")
-def built(labelled, tiny):
+def config(tiny):
+    return replace(tiny, train=replace(tiny.train, parent_bits=0.25))
+
+
+@pytest.fixture(scope="module")
+def built(labelled, config):
     """Shared: save and change ``replace(built)``."""
     keys = ["lineage", "cell_type"]
-    return atlash.Reference.build(labelled, keys, "batch", config=tiny)
+    return atlash.Reference.build(labelled, keys, "batch", config=config)
 
 
 def answers(reference, cells):
@@ -52,8 +57,8 @@ def test_its_anchors_follow_the_hierarchy(built):
     assert built.meta["learned"]["anchors"]["construction"] == "hierarchical"
 
 
-def test_a_dict_gives_the_same_reference(built, labelled, tiny):
-    config = replace(tiny, hierarchy=OF)
+def test_a_dict_gives_the_same_reference(built, labelled, config):
+    config = replace(config, hierarchy=OF)
     other = atlash.Reference.build(labelled, "cell_type", "batch", config=config)
     assert other.fingerprint == built.fingerprint
     assert other.info()["parents"] == OF
@@ -72,8 +77,19 @@ def test_options_of_a_hierarchy_mean_nothing_without_one(reference, atlas_counts
     assert other.fingerprint == reference.fingerprint
 
 
+def test_the_loss_alone_keeps_the_anchors_and_changes_the_encoder(reference, labelled, tiny):
+    found = atlash.Reference.build(labelled, ["lineage", "cell_type"], "batch", config=tiny)
+    np.testing.assert_array_equal(found.annotator.anchors, reference.annotator.anchors)
+    assert found.fingerprint != reference.fingerprint
+    train = replace(tiny.train, parent_weight=0.0)
+    plain = atlash.Reference.build(
+        labelled, ["lineage", "cell_type"], "batch", config=replace(tiny, train=train)
+    )
+    assert plain.fingerprint == reference.fingerprint
+
+
 def test_too_few_bits_are_refused(labelled, tiny):
-    config = BuildConfig(train=replace(tiny.train, n_bits=8), progress=False)
+    config = BuildConfig(train=replace(tiny.train, n_bits=8, parent_bits=0.25), progress=False)
     with pytest.raises(InputError, match="Codes of 8 bits cannot hold parents"):
         atlash.Reference.build(labelled, ["lineage", "cell_type"], config=config)
 

@@ -29,7 +29,7 @@ def read(*given, labels_key=KEYS, max_unlabelled=0.9, **config):
     sources = open_sources(list(given) or [cells()])
     sub = split_labels_key(labels_key)[1]
     labels = read_labels(sources, sub, None, max_unlabelled=max_unlabelled)
-    parents = read_parents(sources, labels, labels_key, BuildConfig(**config))
+    parents = read_parents(sources, labels, labels_key, config=BuildConfig(**config))
     return dict(zip(labels.types, parents, strict=True)) if parents else {}
 
 
@@ -128,6 +128,11 @@ def test_two_hierarchies_are_one_too_many():
 def test_parents_without_a_hierarchy_are_refused():
     with pytest.raises(InputError, match="`parents` names terms of a `hierarchy`"):
         read(parents=("T",))
+
+
+def test_one_parent_as_plain_text_is_refused():
+    with pytest.raises(InputError, match=r"give a list of names: \['mono'\]"):
+        read(labels_key="sub", hierarchy=OF, parents="mono")
 
 
 def test_a_dict_gives_each_type_its_parent():

@@ -113,7 +113,7 @@ class TrainConfig:
     anchor_weight: float = 1.0
     similarity_weight: float = 1.0
     parent_weight: float = 0.5
-    parent_bits: float = 0.25
+    parent_bits: float = 0.0
     similarity_scale: float = 10.0
     quantisation: Quantisation = "squared"
     quantisation_weight: float = 1e-3

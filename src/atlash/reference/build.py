@@ -88,7 +88,7 @@ def build_parts(
         request.batch_key,
         max_unlabelled=config.max_unlabelled,
     )
-    parents = read_parents(sources, labels, request.labels_key, config)
+    parents = read_parents(sources, labels, request.labels_key, config=config)
     options = InputConfig(
         gene_column=request.gene_column, scale=config.scale, chunk_size=config.chunk_size
     )

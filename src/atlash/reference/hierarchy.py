@@ -53,6 +53,7 @@ def read_parents(
     sources: Sequence[CellSource],
     labels: Labels,
     labels_key: str | Sequence[str],
+    *,
     config: BuildConfig,
 ) -> tuple[str, ...]:
     """Return the name of each type's parent, or nothing where no hierarchy is given.
@@ -71,7 +72,7 @@ def read_parents(
     Raises
     ------
     InputError
-        If two hierarchies are given, or parents without one.
+        If two hierarchies are given, parents without one, or one parent as plain text.
     LabelsError
         If a type has two parents or the name of another parent, a cell has one label of the two,
         the hierarchy runs in a circle, or tells fewer than two parents or no siblings apart.
@@ -98,6 +99,9 @@ def read_parents(
         )
         raise InputError(msg)
     else:
+        if isinstance(config.parents, str):
+            msg = f"`parents` is {config.parents!r}; give a list of names: [{config.parents!r}]."
+            raise InputError(msg)
         parents = parents_in(read_terms(config.hierarchy), labels.types, config.parents)
     _check(parents, labels.types)
     return parents

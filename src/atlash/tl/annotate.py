@@ -187,13 +187,13 @@ def annotate_cells(cells: Cells, reference: Reference, request: Request) -> Anno
         answer = answer_parents(
             prediction, label, family, reason=reason, limits=limits, force=request.force
         )
-        obs = with_parents(obs, answer, family, keys, force=request.force)
+        obs = with_parents(obs, answer, family, keys=keys, force=request.force)
     obs.index = source.obs.index
     return Annotation(
         obs=obs,
         obsm={keys.codes: prediction.codes, keys.sets: prediction.sets},
         uns={keys.provenance: _provenance(bound, reference, request)},
-        summary=summarise(obs, bound, request, time.perf_counter() - started),
+        summary=summarise(obs, bound, request, seconds=time.perf_counter() - started),
     )
 
 

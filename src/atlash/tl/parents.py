@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 
 def with_parents(
-    obs: pd.DataFrame, answer: ParentAnswer, family: Family, keys: AnnotationKeys, *, force: bool
+    obs: pd.DataFrame,
+    answer: ParentAnswer,
+    family: Family,
+    *,
+    keys: AnnotationKeys,
+    force: bool,
 ) -> pd.DataFrame:
     """Return the columns of an annotation with those of the parents after the labels'.
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def summarise(
-    obs: pd.DataFrame, bound: BoundSource, request: Request, seconds: float
+    obs: pd.DataFrame, bound: BoundSource, request: Request, *, seconds: float
 ) -> dict[str, Any]:
     """Return what annotating found, as plain JSON: labels, reasons, genes, speed."""
     keys, force = request.keys, request.force
