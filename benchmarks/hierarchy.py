@@ -1,7 +1,7 @@
 """Parent and sub types: macro-F1 at both levels, with and without a hierarchy.
 
-Options are chosen by inner validation (``--inner``, the inner splits of
-:mod:`benchmarks.development`), where no reported cell has a say.
+Options are chosen by inner validation (``--inner``, which ``hierarchy-development`` stands for):
+on the inner splits of :mod:`benchmarks.development`, where no reported cell has a say.
 """
 
 from __future__ import annotations

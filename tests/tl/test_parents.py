@@ -60,6 +60,9 @@ def test_types_and_places_of_the_columns(two_levels, fresh_counts):
     assert str(obs[KEYS.parent].dtype) == "category"
     assert str(obs[KEYS.parent_confidence].dtype) == "float32"
     assert obs[KEYS.parent_confidence].between(0, 1).all()
+    written = set(obs) | set(found.obsm) | set(found.uns)
+    properties = [k for k, v in vars(AnnotationKeys).items() if isinstance(v, property)]
+    assert {getattr(KEYS, key) for key in properties} == written - {"cell_type", "batch"}
     columns = [name for name in obs if name.startswith("atlash")]
     assert columns[:4] == [KEYS.label, KEYS.confidence, *NEW]
     np.testing.assert_array_equal(found.uns["atlash"]["parents"], list(OF.values()))
