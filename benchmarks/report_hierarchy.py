@@ -13,16 +13,18 @@ def hierarchy(result: Result) -> list[str]:
     levels = [row for row in result["runs"] if "inconsistent" in row]
     if not levels:
         return lines
-    backed_off = sum(row["n_backed_off"] for row in levels)
-    right = sum(row["n_backed_off_right"] for row in levels)
-    n_cells = sum(row["n_cells"] for row in levels)
-    share = f"{right / backed_off:.1%} of these parents are right" if backed_off else "none"
+    told = []
+    for group in dict.fromkeys(row["group"] for row in levels):
+        own = [row for row in levels if row["group"] == group]
+        backed_off, right, n_cells = (
+            sum(row[key] for row in own)
+            for key in ("n_backed_off", "n_backed_off_right", "n_cells")
+        )
+        of_these = f", and {right / backed_off:.1%} of these are right" if backed_off else ""
+        told.append(f"{backed_off / n_cells:.1%} of the cells of {group}{of_these}")
     worst = max(row["inconsistent"] for row in levels)
-    told = (
-        f"Share of cells whose two answers disagree, at most over all runs: {worst:.0%}. Without "
-        f"`force` {backed_off / n_cells:.1%} of the cells are given their parent only; {share}."
-    )
-    return [*lines, "", told]
+    lines += ["", f"Share of cells whose two answers disagree, the most of any run: {worst:.0%}."]
+    return [*lines, "", f"Without `force` the parent alone is given to {'; to '.join(told)}."]
 
 
 def _means(result: Result) -> list[str]:
