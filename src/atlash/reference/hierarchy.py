@@ -99,8 +99,9 @@ def read_parents(
         )
         raise InputError(msg)
     else:
-        if isinstance(config.parents, str):
-            msg = f"`parents` is {config.parents!r}; give a list of names: [{config.parents!r}]."
+        named: object = config.parents
+        if isinstance(named, str):
+            msg = f"`parents` is {named!r}; give a list of names: [{named!r}]."
             raise InputError(msg)
         parents = parents_in(read_terms(config.hierarchy), labels.types, config.parents)
     _check(parents, labels.types)
