@@ -17,6 +17,8 @@ BENCHMARKS = {
     "startup": "benchmarks.startup",
     "ablations": "benchmarks.ablations",
     "development": "benchmarks.development",
+    "hierarchy": "benchmarks.hierarchy",
+    "hierarchy-development": "benchmarks.hierarchy_development",
     "search-quality": "benchmarks.search_quality",
     "search": "benchmarks.search",
     "search-kernel": "benchmarks.search_kernel",

@@ -32,10 +32,11 @@ COMMAND = [sys.executable, "-c", "from atlash.cli.app import main; main()"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What a benchmark may change: options of learning by name, and how bits are compared."""
+    """What a benchmark may change: options of learning by name, how bits are compared, parents."""
 
     train: tuple[tuple[str, object], ...] = ()
     method: str = "asymmetric"
+    hierarchy: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -86,20 +87,32 @@ def build(
     cells: ad.AnnData, batch_key: str | None, *, seed: int = 0, settings: Settings | None = None
 ) -> atlash.Reference:
     """Build a reference with as many threads as the benchmark was given."""
-    train = replace(atlash.TrainConfig(), **dict((settings or Settings()).train))
+    chosen = settings or Settings()
+    train = replace(atlash.TrainConfig(), **dict(chosen.train))
     return atlash.Reference.build(
         cells,
         labels_key=LABELS,
         batch_key=batch_key,
-        config=atlash.BuildConfig(train=train, n_threads=threads(), progress=False),
+        config=atlash.BuildConfig(
+            train=train,
+            hierarchy=dict(chosen.hierarchy) or None,
+            n_threads=threads(),
+            progress=False,
+        ),
         random_state=seed,
     )
 
 
-def label(query: ad.AnnData, reference: atlash.Reference, *, method: str = "asymmetric") -> None:
-    """Annotate in place, with a label for every cell."""
+def label(
+    query: ad.AnnData,
+    reference: atlash.Reference,
+    *,
+    method: str = "asymmetric",
+    force: bool = True,
+) -> None:
+    """Annotate in place, by default with a label for every cell."""
     config = atlash.AnnotateConfig(method=method, n_threads=threads(), progress=False)
-    atlash.tl.annotate(query, reference, force=True, config=config)
+    atlash.tl.annotate(query, reference, force=force, config=config)
 
 
 def save(reference: atlash.Reference, path: Path) -> None:

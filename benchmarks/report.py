@@ -17,6 +17,7 @@ from benchmarks import (
     long_tail_report,
     report_clustering,
     report_clustering_parts,
+    report_hierarchy,
     report_search,
 )
 from benchmarks.annotation import table
@@ -245,4 +246,5 @@ SECTIONS = {
     **report_search.SECTIONS,
     **report_clustering.SECTIONS,
     **report_clustering_parts.SECTIONS,
+    **report_hierarchy.SECTIONS,
 }

@@ -12,6 +12,7 @@ DEFAULT_PREFIX = "atlash"
 
 UNASSIGNED = "unassigned"
 ASSIGNED = "assigned"
+PARENT_ONLY = "parent only"
 
 NO_REASON = ""
 OUT_OF_REACH = "out of reach"
@@ -48,6 +49,16 @@ class AnnotationKeys:
         return f"{self.prefix}_confidence"
 
     @property
+    def parent(self) -> str:
+        """``obs``, with a hierarchy: the parent of the label, or ``"unassigned"``."""
+        return f"{self.prefix}_parent"
+
+    @property
+    def parent_confidence(self) -> str:
+        """``obs``, with a hierarchy: calibrated probability of the parent."""
+        return f"{self.prefix}_parent_confidence"
+
+    @property
     def runner_up(self) -> str:
         """``obs``: the second most similar type."""
         return f"{self.prefix}_runner_up"
@@ -64,7 +75,7 @@ class AnnotationKeys:
 
     @property
     def status(self) -> str:
-        """``obs``: ``"assigned"`` or ``"unassigned"``."""
+        """``obs``: ``"assigned"``, ``"unassigned"`` or, with a hierarchy, ``"parent only"``."""
         return f"{self.prefix}_status"
 
     @property

@@ -95,3 +95,58 @@ def test_an_unknown_loss_is_a_mistake_in_the_command(atlash, files, tmp_path):
     )  # fmt: skip
     assert found.code == 2
     assert "ginf" in found.err
+
+
+@pytest.fixture(scope="module")
+def two_levels(atlash, atlas_counts, tmp_path_factory):
+    """A folder with cells of two levels, a table of parents, and references made of both."""
+    place = tmp_path_factory.mktemp("levels")
+    cells = atlas_counts.copy()
+    cells.obs["lineage"] = cells.obs["cell_type"].map(
+        {"B cell": "lymphocyte", "T cell": "lymphocyte", "NK cell": "killer"}
+    )
+    cells.write_h5ad(place / "atlas.h5ad")
+    table = place / "types.tsv"
+    table.write_text("sub\tparent\nB cell\tlymphocyte\nT cell\tlymphocyte\nNK cell\tkiller\n")
+    build = ["build", place / "atlas.h5ad", "--batch-key", "batch", "--quiet", "-o"]
+    by_columns = atlash(
+        *build, place / "columns", "--labels-key", "lineage", "--labels-key", "cell_type"
+    )
+    by_table = atlash(
+        *build, place / "table", "--labels-key", "cell_type", "--hierarchy", table, "--json"
+    )
+    return place, by_columns, by_table
+
+
+def test_parents_by_columns_or_by_a_table(two_levels):
+    place, by_columns, by_table = two_levels
+    assert (by_columns.code, by_table.code) == (0, 0), by_columns.err + by_table.err
+    found = by_table.json
+    assert found["parents"]["T cell"] == "lymphocyte"
+    assert found["hierarchy"]["source"] == "types.tsv"
+    assert found["fingerprint"] == Reference.load(place / "columns").fingerprint
+    assert "Parent" in by_columns.out
+    assert "lymphocyte" in by_columns.out
+
+
+def test_an_annotation_shows_both_levels(atlash, two_levels, files):
+    place, *_ = two_levels
+    output = place / "labelled.h5ad"
+    found = atlash(
+        "annotate", files / "query.h5ad", "-r", place / "table", "-o", output, "--quiet"
+    )
+    assert found.code == 0, found.err
+    wanted = ["Parent", "lymphocyte", "T cell", "Parent only:"]
+    assert [word for word in wanted if word in found.out] == wanted
+    assert found.out.index("Parent") < found.out.index("Label")
+
+
+def test_a_parent_that_is_not_there(atlash, two_levels):
+    place, *_ = two_levels
+    found = atlash(
+        "build", place / "atlas.h5ad", "--labels-key", "cell_type", "--hierarchy",
+        place / "types.tsv", "--parent", "lymphocytes", "-o", place / "no", "--quiet",
+    )  # fmt: skip
+    assert found.code == 1
+    assert "'lymphocytes' is not in the hierarchy" in found.told
+    assert "Did you mean 'lymphocyte'?" in found.told

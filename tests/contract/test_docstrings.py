@@ -117,7 +117,7 @@ def test_annotate_explains_every_key_that_it_writes():
 
     keys = AnnotationKeys()
     named = [getattr(keys, k) for k, v in vars(AnnotationKeys).items() if isinstance(v, property)]
-    assert len(named) == 11
+    assert len(named) == 13
     assert not [key for key in named if f'"{key}"' not in atlash.tl.annotate.__doc__]
 
 

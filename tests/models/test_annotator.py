@@ -139,3 +139,19 @@ def test_ties_go_to_the_first():
     best, second = _first_two(agreement)
     np.testing.assert_array_equal(best, [0, 1, 0])
     np.testing.assert_array_equal(second, [1, 2, 1])
+
+
+def test_parents_change_no_other_answer(reference, projected, bound, predicted):
+    """A hierarchy adds probabilities of parents, and the nearest type of the likeliest."""
+    method, found = predicted
+    parents = ("x", "y", "x")
+    two_levels = replace(reference.annotator, parents=parents)
+    other = two_levels.predict(projected, bound.measured_features, method)
+    assert found.of_parents.shape == (len(found.nearest), 0)
+    np.testing.assert_array_equal(found.of_likeliest, found.nearest)
+    same(replace(other, of_parents=found.of_parents, of_likeliest=found.of_likeliest), found)
+    kind = np.array([0, 1, 0])
+    np.testing.assert_array_equal(kind[other.of_likeliest], other.of_parents.argmax(axis=1))
+    np.testing.assert_allclose(other.of_parents.sum(axis=1)[projected.library > 0], 1, rtol=1e-5)
+    sure = other.confidence > 0.5
+    np.testing.assert_array_equal(other.of_likeliest[sure], other.nearest[sure])

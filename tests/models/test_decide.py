@@ -22,6 +22,8 @@ def prediction(confidence, novelty, n_genes):
         sets=np.ones((n, 2), dtype=bool),
         novelty=np.array(novelty, np.float32),
         n_genes=np.array(n_genes, np.int32),
+        of_parents=np.empty((n, 0), np.float32),
+        of_likeliest=nothing,
     )
 
 

@@ -28,6 +28,8 @@ def draw(seed, n=40, n_types=4):
         sets=np.zeros((n, n_types), dtype=bool),
         novelty=np.zeros(n, np.float32),
         n_genes=np.full(n, 100, np.int32),
+        of_parents=np.empty((n, 0), np.float32),
+        of_likeliest=nearest,
     )
     return found, rng
 

@@ -9,6 +9,7 @@ from atlash.config import LossConfig, TrainConfig
 from atlash.config.rare import LOSS_NAMES
 from atlash.nn.losses import anchor_loss, quantisation_loss, similarity_loss
 from atlash.nn.objective import Objective
+from atlash.nn.parent_loss import ParentLoss
 
 ANCHORS = make_anchors(3, 16)[0]
 LABELS = np.repeat([0, 1, 2], [50, 30, 2])
@@ -100,3 +101,17 @@ def test_every_loss_prefers_right_codes(name):
 def test_scaled_losses_read_cosines():
     assert at("clouded").similarity_scale == 1
     assert at("ginf").similarity_scale == CONFIG.similarity_scale
+
+
+def test_parents_add_their_loss_and_nothing_else():
+    parents = np.array([0, 1, 0])
+    z, target = codes(), TARGET.repeat(2, 1)
+    plain = Objective(ANCHORS, LABELS, CONFIG)
+    config = replace(CONFIG, parent_weight=0.7)
+    both = Objective(ANCHORS, LABELS, config, parents=parents)
+    flat, anchors = z.reshape(12, 16), torch.from_numpy(ANCHORS).float()
+    logits = CONFIG.similarity_scale * torch.tanh(flat) @ anchors.T / 16
+    added = 0.7 * ParentLoss(parents)(logits, target, target @ plain.weights)
+    assert both(z, TARGET).item() == pytest.approx((plain(z, TARGET) + added).item(), rel=1e-5)
+    none = Objective(ANCHORS, LABELS, replace(CONFIG, parent_weight=0.0), parents=parents)
+    assert none(z, TARGET).item() == plain(z, TARGET).item()

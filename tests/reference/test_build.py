@@ -255,3 +255,10 @@ def test_the_loss_is_written_down_by_name_and_numbers(reference):
     loss = reference.meta["training"]["loss"]
     assert loss["name"] == "class_balanced"
     assert (loss["weights"], loss["sigma"], loss["margin"]) == ("both", 0.0, 0.0)
+
+
+@pytest.mark.parametrize("name", ["parent_bits", "parent_weight"])
+@pytest.mark.parametrize("value", [-0.1, float("nan"), float("inf")])
+def test_options_of_parents_are_in_range(name, value):
+    with pytest.raises(InputError, match=f"`{name}` is {value}, but must be"):
+        check_build_config(BuildConfig(TrainConfig(**{name: value})))

@@ -16,10 +16,24 @@ from atlash.cli.tables import print_json, print_reference
 def build(
     cells: Annotated[list[Path], typer.Argument(help="Labelled cells (.h5ad or .zarr).")],
     *,
-    labels_key: Annotated[str, typer.Option(help="Column of obs with the cell types.")],
+    labels_key: Annotated[
+        list[str],
+        typer.Option(help="Column of obs with the cell types; given twice: parents, then types."),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to save to.")],
     batch_key: Annotated[
         str | None, typer.Option(help="Column of obs with the batch, donor or study.")
+    ] = None,
+    hierarchy: Annotated[
+        Path | None,
+        typer.Option(
+            help="Parents of the types: a table with the columns sub and parent (.csv, .tsv, "
+            ".parquet) or an ontology (.obo)."
+        ),
+    ] = None,
+    parent: Annotated[
+        list[str] | None,
+        typer.Option(help="Term of the hierarchy that is a parent; may be repeated."),
     ] = None,
     layer: options.Layer = None,
     gene_column: options.GeneColumn = None,
@@ -48,13 +62,15 @@ def build(
     config = BuildConfig(
         train=TrainConfig(n_bits=bits, loss=loss.value, mining=MiningConfig() if mine else None),
         scale=scale.value,
+        hierarchy=hierarchy,
+        parents=tuple(parent) if parent else None,
         n_threads=threads,
         progress=not quiet,
     )
     with warnings_as_notes():
         reference = Reference.build(
             [*cells] if len(cells) > 1 else cells[0],
-            labels_key,
+            labels_key[0] if len(labels_key) == 1 else labels_key,
             batch_key,
             layer=layer,
             gene_column=gene_column,

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from atlash.reference.versions import Version
@@ -73,13 +73,17 @@ def _print_types(console: Console, info: Mapping[str, Any]) -> None:
     types.add_column("Type", overflow="fold")
     for name in ("Cells", "Learned from"):
         types.add_column(name, justify="right")
+    parents = info.get("parents", {})
+    if parents:
+        types.add_column("Parent", overflow="fold")
     registered = {entry["name"] for entry in info.get("registered", [])}
     counts = info.get("labels", info["types"])
     counts = {name: counts.get(name, 0) for name in [*counts, *info["types"]]}
     for name, count in sorted(counts.items(), key=lambda item: -item[1])[:MAX_TYPES]:
         learned = f"{info['types'][name]:,}" if name in info["types"] else "not learned"
         beside = " (registered)" if name in registered else ""
-        types.add_row(Text(name), f"{count:,}", learned + beside)
+        above = [Text(parents.get(name, ""))] if parents else []
+        types.add_row(Text(name), f"{count:,}", learned + beside, *above)
     if len(counts) > MAX_TYPES:
         types.add_row(f"and {len(counts) - MAX_TYPES} more", "", "")
     if without := info["n_cells"] - sum(counts.values()):
@@ -90,16 +94,11 @@ def _print_types(console: Console, info: Mapping[str, Any]) -> None:
 def print_annotation(summary: Mapping[str, Any], output: Path) -> None:
     """Print what was found in a query."""
     console = Console()
-    found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    found.add_column("Label", overflow="fold")
-    for name in ("Cells", "Share", "Median confidence"):
-        found.add_column(name, justify="right")
-    for row in summary["labels"][:MAX_TYPES]:
-        counts = f"{row['cells']:,}", f"{row['share']:.1%}"
-        found.add_row(row["label"], *counts, f"{row['median_confidence']:.2f}")
-    if len(summary["labels"]) > MAX_TYPES:
-        found.add_row(f"and {len(summary['labels']) - MAX_TYPES} more", "", "", "")
-    console.print(found)
+    if "parents" in summary:
+        console.print(_found("Parent", summary["parents"]))
+    console.print(_found("Label", summary["labels"]))
+    if "parent_only" in summary:
+        console.print(f"Parent only: {summary['parent_only']:,} of {summary['cells']:,} cells")
     reasons = ", ".join(f"{n:,} {reason}" for reason, n in summary["unassigned"].items() if n)
     total = sum(summary["unassigned"].values())
     console.print(
@@ -113,6 +112,20 @@ def print_annotation(summary: Mapping[str, Any], output: Path) -> None:
     )
     console.print(f"Time: {summary['seconds']:.1f} s ({summary['cells_per_second']:,.0f} cells/s)")
     console.print(f"Written: {output}", soft_wrap=True)
+
+
+def _found(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Lay out the cells of each label."""
+    found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    found.add_column(title, overflow="fold")
+    for name in ("Cells", "Share", "Median confidence"):
+        found.add_column(name, justify="right")
+    for row in rows[:MAX_TYPES]:
+        counts = f"{row['cells']:,}", f"{row['share']:.1%}"
+        found.add_row(row["label"], *counts, f"{row['median_confidence']:.2f}")
+    if len(rows) > MAX_TYPES:
+        found.add_row(f"and {len(rows) - MAX_TYPES} more", "", "", "")
+    return found
 
 
 def print_scores(scores: Scores) -> None:

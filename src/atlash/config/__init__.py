@@ -7,7 +7,7 @@ from atlash.config.clustering import (
     CountLaw,
     LearnConfig,
 )
-from atlash.config.learning import BuildConfig, Quantisation, TrainConfig
+from atlash.config.learning import BuildConfig, HierarchySource, Quantisation, TrainConfig
 from atlash.config.rare import LossConfig, LossName, MiningConfig
 from atlash.config.reading import InputConfig, ScaleName
 
@@ -17,6 +17,7 @@ __all__ = [
     "BuildConfig",
     "ClusterConfig",
     "CountLaw",
+    "HierarchySource",
     "InputConfig",
     "LearnConfig",
     "LossConfig",

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    import pandas as pd
+
     from atlash.config.rare import LossConfig, LossName, MiningConfig
     from atlash.config.reading import ScaleName
 
 Quantisation = Literal["none", "squared", "cauchy"]
 """Form of the quantisation loss; see :func:`atlash.nn.losses.quantisation_loss`."""
+HierarchySource: TypeAlias = "Mapping[str, str | None] | pd.DataFrame | str | os.PathLike[str]"
+"""Where the parent of each type stands; see :class:`BuildConfig`."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,13 @@ class TrainConfig:
     anchor_weight, similarity_weight
         Weights of the anchor loss (a cross entropy a bit) and of the similarity loss (a cross
         entropy over types).
+    parent_weight
+        Weight of the loss at the level of parents (a cross entropy over parents, each as similar
+        as all of its children together); without a hierarchy it has no meaning.
+    parent_bits
+        Share of the anchor part that siblings have in common, in [0, 1), so that they are nearer
+        to each other than to other types; 0 sets all types equally far apart. Without a
+        hierarchy it has no meaning.
     similarity_scale
         Steepness of the softmax over anchor similarities in the similarity loss.
     quantisation
@@ -103,6 +117,8 @@ class TrainConfig:
     weight_decay: float = 0.01
     anchor_weight: float = 1.0
     similarity_weight: float = 1.0
+    parent_weight: float = 0.5
+    parent_bits: float = 0.0
     similarity_scale: float = 10.0
     quantisation: Quantisation = "squared"
     quantisation_weight: float = 1e-3
@@ -131,6 +147,13 @@ class BuildConfig:
         How the encoder is learned.
     scale
         Scale of the values; ``"auto"`` detects it.
+    hierarchy
+        What the parent of each type is, where no second column of labels says it: a dict of
+        parents by sub type, a table with the columns ``sub`` and ``parent`` or its file (.csv,
+        .tsv, .parquet), or a file of an ontology (.obo, read by obonet). ``None`` for none.
+    parents
+        Terms of ``hierarchy`` that are the parents. ``None`` takes the roots of a table, and of
+        an ontology those types that lie above other types.
     max_unlabelled
         Greatest share of cells without a label, in [0, 1]; they are left out, and more are
         an error.
@@ -144,6 +167,8 @@ class BuildConfig:
 
     train: TrainConfig = field(default_factory=TrainConfig)
     scale: ScaleName = "auto"
+    hierarchy: HierarchySource | None = field(default=None, hash=False)  # a dict has no hash
+    parents: tuple[str, ...] | None = None
     max_unlabelled: float = 0.5
     chunk_size: int = 2048
     n_threads: int | None = None

@@ -9,6 +9,7 @@ import numpy as np
 
 from atlash.codes.pack import pack
 from atlash.codes.similarity import similarity
+from atlash.models.family import Family
 from atlash.nn.inference import encode
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ class Prediction:
         ``(n,)``, float32, at least 0.
     n_genes
         Genes of the reference detected ``(n,)``, int32.
+    of_parents
+        Calibrated probability of each parent, the sum over its children ``(n, n_parents)``,
+        float32; no columns without a hierarchy.
+    of_likeliest
+        Most similar type of the likeliest parent ``(n,)``; ``nearest`` without a hierarchy. It
+        is ``nearest`` wherever that has a probability above 1/2.
     """
 
     codes: NDArray[np.uint8]
@@ -59,8 +66,17 @@ class Prediction:
     sets: NDArray[np.bool_]
     novelty: NDArray[np.float32]
     n_genes: NDArray[np.int32]
+    of_parents: NDArray[np.float32]
+    of_likeliest: NDArray[np.int64]
 
-    def taken_over(self, kind: int, judged: Judgement, empty: NDArray[np.bool_]) -> Prediction:
+    def taken_over(
+        self,
+        kind: int,
+        judged: Judgement,
+        empty: NDArray[np.bool_],
+        *,
+        family: Family | None,
+    ) -> Prediction:
         """Return what is said once a registered type has taken the cells that it takes.
 
         Parameters
@@ -71,8 +87,15 @@ class Prediction:
             What its detector says.
         empty
             Cells without counts ``(n,)``, which nothing takes.
+        family
+            Parents of the types; ``None`` without a hierarchy.
         """
         taken = judged.taken & ~empty
+        of_parents, becomes = self.of_parents, taken
+        if family is not None:
+            after = family.taken_over(of_parents, kind, judged)
+            of_parents = np.where(taken[:, None], after, of_parents)
+            becomes = taken & (of_parents.argmax(axis=1) == family.of_type[kind])
         return replace(
             self,
             nearest=np.where(taken, kind, self.nearest),
@@ -82,6 +105,8 @@ class Prediction:
             sets=np.hstack([self.sets, (judged.in_set | empty)[:, None]]),
             # far from all learned types, as it should be
             novelty=np.where(taken, np.minimum(self.novelty, judged.novelty), self.novelty),
+            of_parents=of_parents,
+            of_likeliest=np.where(becomes, kind, self.of_likeliest),
         )
 
     @classmethod
@@ -156,6 +181,8 @@ class Annotator:
         Learned cells to set new types against; ``None`` in references that were saved without.
     detectors
         One a registered type, in order.
+    parents
+        Name of each type's parent ``(n_types,)``; empty without a hierarchy.
     """
 
     recipe: Recipe
@@ -167,11 +194,17 @@ class Annotator:
     detail: Detail | None
     exemplars: Exemplars | None
     detectors: tuple[Detector, ...] = ()
+    parents: tuple[str, ...] = ()
 
     @property
     def learned_anchors(self) -> NDArray[np.int8]:
         """Anchors of the types that the encoder has learned ``(n_learned, n_bits)``."""
         return self.anchors[: len(self.anchors) - len(self.detectors)]
+
+    @property
+    def family(self) -> Family | None:
+        """Parents of the types; ``None`` without a hierarchy."""
+        return Family.of(self.parents) if self.parents else None
 
     @property
     def n_bits(self) -> int:
@@ -223,6 +256,12 @@ class Annotator:
         apart = agreement[rows, nearest] - agreement[rows, runner_up]
         empty = cells.library == 0
         confidence = np.where(empty, 0, probability[rows, nearest])
+        family = self.family
+        of_parents, of_likeliest = np.empty((len(agreement), 0), dtype=np.float32), nearest
+        if family is not None:
+            of_parents = family.probabilities(probability)
+            of_likeliest = family.nearest_of_likeliest(agreement, of_parents)
+            of_parents[empty] = 0
         prediction = Prediction(
             codes=codes.packed,
             nearest=nearest,
@@ -232,6 +271,8 @@ class Annotator:
             sets=self.calibration.sets(probability, method) | empty[:, None],
             novelty=self.novelty.score(cells.X, measured),
             n_genes=cells.n_genes,
+            of_parents=of_parents,
+            of_likeliest=of_likeliest,
         )
         return self._with_registered(prediction, cells, measured) if self.detectors else prediction
 
@@ -242,9 +283,10 @@ class Annotator:
         space = self.novelty.space
         places = space.places(cells.X, measured)
         empty = cells.library == 0
+        family = self.family
         for kind, detector in enumerate(self.detectors, start=len(self.learned_anchors)):
             judged = detector.judge(cells.X, places, measured=measured, space=space)
-            prediction = prediction.taken_over(kind, judged, empty)
+            prediction = prediction.taken_over(kind, judged, empty, family=family)
         return prediction
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atlash.codes.anchors import AnchorReport, choose_n_bits, make_anchors
 from atlash.codes.planes import most_detail_bits
 from atlash.data.normalize import Recipe
 from atlash.data.split import group_folds
@@ -29,6 +28,7 @@ from atlash.models.mining import (
 )
 from atlash.models.novelty import KnownCells, fit_novelty
 from atlash.models.prepare import TARGET_SUM, freeze, normalised_features, thinned, training_cells
+from atlash.models.type_anchors import make_type_anchors
 from atlash.nn.device import resolve_device
 from atlash.nn.inference import encode
 from atlash.nn.train import Run, single_thread, train
@@ -39,9 +39,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from atlash.codes.anchors import AnchorReport
     from atlash.config import TrainConfig
     from atlash.data.genes import GeneTable
     from atlash.models.detail import Detail
+    from atlash.models.family import Family
     from atlash.models.prepare import Frozen, LabelledCounts
     from atlash.nn.train import Learned
 
@@ -130,6 +132,7 @@ def learn(
     *,
     config: TrainConfig,
     options: LearnOptions,
+    family: Family | None = None,
 ) -> tuple[Annotator, LearnReport]:
     """Learn an annotator from labelled counts.
 
@@ -149,6 +152,8 @@ def learn(
         What is learned.
     options
         How learning runs.
+    family
+        Parents of the types; ``None`` without a hierarchy.
 
     Returns
     -------
@@ -160,15 +165,16 @@ def learn(
         If the loss is not finite.
     """
     seed = options.random_state
-    n_bits = config.n_bits or choose_n_bits(len(types))
-    anchors, anchor_report = make_anchors(len(types), n_bits, random_state=seed)
+    anchors, anchor_report = make_type_anchors(len(types), family, config, random_state=seed)
+    n_bits = anchor_report.n_bits
     folds = _inner_folds(cells, config, seed)
     last = planned(config, len(cells))
     total = last.n_steps + sum(fold.config.n_steps for fold in folds)
     if config.mining is not None:
         total += second_phase(last, config.mining).n_steps
     with track("Learning", total, show=options.progress) as advance:
-        trainer = _Trainer(anchors, options, advance)
+        parents = None if family is None else family.of_type
+        trainer = _Trainer(anchors, options, advance, parents=parents)
         inner = trainer.run(folds)
         mined = _mined(cells, folds, inner, config, trainer)
         whole, kept = folds[0], inner[0]  # kept if the user cuts learning short
@@ -197,6 +203,7 @@ def learn(
             cells, whole.frozen, min(config.n_detail_bits, most_detail_bits(n_bits)), seed
         ),
         exemplars=fit_exemplars(known.X, known.labels, cells.groups, random_state=seed),
+        parents=() if family is None else tuple(family.parents[k] for k in family.of_type),
     )
     interrupted = trainer.stop.is_set()
     if interrupted:
@@ -290,9 +297,15 @@ class _Trainer:
     """Learns encoders side by side, each on one thread, until done or interrupted."""
 
     def __init__(
-        self, anchors: NDArray[np.int8], options: LearnOptions, advance: Callable[[], None]
+        self,
+        anchors: NDArray[np.int8],
+        options: LearnOptions,
+        advance: Callable[[], None],
+        *,
+        parents: NDArray[np.int64] | None = None,
     ) -> None:
         self.anchors = anchors
+        self.parents = parents
         self.options = options
         self.advance = advance
         self.device = resolve_device(options.device)
@@ -325,6 +338,7 @@ class _Trainer:
             validation=validation,
             run=Run(self.device, self.options.random_state, self.stop, self._advance),
             start=fold.start,
+            parents=self.parents,
         )
 
     def _advance(self, loss: float) -> None:

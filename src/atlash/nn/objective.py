@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from atlash.config.rare import loss_config
 from atlash.nn.losses import anchor_loss, class_weights, quantisation_loss
+from atlash.nn.parent_loss import ParentLoss
 from atlash.nn.tail_losses import TailLoss
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class Objective(nn.Module):
         Weights of the parts, and the form of the loss over types.
     random_state
         Seed of that loss's noise, if it has any.
+    parents
+        Parent of each type ``(n_types,)``, numbered from 0; ``None`` without a hierarchy.
     """
 
     weights: Tensor
@@ -43,6 +46,7 @@ class Objective(nn.Module):
         config: TrainConfig,
         *,
         random_state: int = 0,
+        parents: NDArray[np.int64] | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -61,6 +65,9 @@ class Objective(nn.Module):
         # learned anchors start from the predefined ones, soft enough to move
         self.anchors = nn.Parameter(0.5 * start, requires_grad=config.learned_anchors)
         self.register_buffer("predefined", start)
+        self.of_parents = None
+        if parents is not None and config.parent_weight > 0:
+            self.of_parents = ParentLoss(parents)
 
     def current_anchors(self) -> Tensor:
         """Return the anchors, in [-1, 1]: learned ones are squashed."""
@@ -88,5 +95,8 @@ class Objective(nn.Module):
             logits = self.similarity_scale * torch.tanh(z) @ anchors.T / n_bits
             similarity = self.tail(logits, target, target @ self.similarity_weights)
             loss = loss + (config.similarity_weight or 1.0) * similarity
+        if self.of_parents is not None:
+            logits = config.similarity_scale * torch.tanh(z) @ anchors.T / n_bits
+            loss = loss + config.parent_weight * self.of_parents(logits, target, weight)
         quantisation = quantisation_loss(z, config.quantisation)
         return loss + config.quantisation_weight * quantisation

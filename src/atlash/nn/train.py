@@ -111,6 +111,7 @@ def train(
     validation: TrainingCells | None,
     run: Run,
     start: Learned | None = None,
+    parents: NDArray[np.int64] | None = None,
 ) -> Learned:
     """Learn an encoder.
 
@@ -136,6 +137,8 @@ def train(
         Where, from which seed, and who may end it.
     start
         An earlier phase with the same features and axes to go on from; ``None`` starts anew.
+    parents
+        Parent of each type ``(n_types,)``, numbered from 0; ``None`` without a hierarchy.
 
     Raises
     ------
@@ -151,9 +154,9 @@ def train(
     )
     if start is not None:
         encoder.load_state_dict(start.state)
-    objective = Objective(anchors, cells.labels, config, random_state=run.random_state).to(
-        run.device
-    )
+    objective = Objective(
+        anchors, cells.labels, config, random_state=run.random_state, parents=parents
+    ).to(run.device)
     rng = np.random.default_rng(run.random_state)
     optimiser, schedule = _optimiser(encoder, objective, config)
     held_out = HeldOutCells(validation, standardiser, config) if validation else None

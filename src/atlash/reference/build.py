@@ -16,11 +16,14 @@ from atlash.config import BuildConfig, InputConfig, Quantisation
 from atlash.config.rare import loss_config
 from atlash.data.source import open_sources
 from atlash.errors import InputError
+from atlash.models.family import Family
 from atlash.models.learn import LearnOptions, LearnReport, learn
 from atlash.progress import n_threads_or_all
 from atlash.reference.columns import CELL_ID, cells_table
 from atlash.reference.encoding import encode_all
 from atlash.reference.gather import gather
+from atlash.reference.hierarchy import read_parents, split_labels_key
+from atlash.reference.hierarchy_facts import hierarchy_facts
 from atlash.reference.ids import unique_ids
 from atlash.reference.labels import read_labels
 from atlash.reference.mined import mined_frame, mining_story
@@ -45,7 +48,8 @@ _RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     )),
     ("at least 2, so that cells can be held out", lambda x: x >= 2, ("n_folds",)),
     ("at least 0", lambda x: x >= 0, (
-        "anchor_weight", "similarity_weight", "quantisation_weight", "weight_decay",
+        "anchor_weight", "similarity_weight", "parent_weight", "quantisation_weight",
+        "weight_decay",
         "gene_jitter", "mixup",
     )),
     ("above 0", lambda x: x > 0, (
@@ -54,7 +58,7 @@ _RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     ("from 0 to 1", lambda x: 0 <= x <= 1, (
         "marker_share", "thin_probability", "max_unlabelled",
     )),
-    ("from 0 to below 1", lambda x: 0 <= x < 1, ("dropout", "class_balance")),
+    ("from 0 to below 1", lambda x: 0 <= x < 1, ("dropout", "class_balance", "parent_bits")),
     ("above 0 and at most 1", lambda x: 0 < x <= 1, ("thin_least",)),
     ("from 0 to below 0.5", lambda x: 0 <= x < 0.5, ("gene_dropout",)),
 )  # fmt: skip
@@ -65,7 +69,7 @@ _RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
 class BuildRequest:
     """What :meth:`atlash.Reference.build` was asked, without the cells."""
 
-    labels_key: str
+    labels_key: str | Sequence[str]
     batch_key: str | None
     layer: str | None
     gene_column: str | None
@@ -88,10 +92,11 @@ def build_parts(
     sources = open_sources(cells, request.layer)
     labels = read_labels(
         sources,
-        request.labels_key,
+        split_labels_key(request.labels_key)[1],
         request.batch_key,
         max_unlabelled=config.max_unlabelled,
     )
+    parents = read_parents(sources, labels, request.labels_key, config=config)
     options = InputConfig(
         gene_column=request.gene_column, scale=config.scale, chunk_size=config.chunk_size
     )
@@ -111,6 +116,7 @@ def build_parts(
         options=LearnOptions(
             request.device, request.random_state, n_threads, progress=config.progress
         ),
+        family=Family.of(parents) if parents else None,
     )
     codes = encode_all(sources, annotator, options, n_threads=n_threads, progress=config.progress)
     table = _table(sources, labels, codes)
@@ -119,7 +125,8 @@ def build_parts(
         place = np.cumsum(labels.codes >= 0) - 1  # unlabelled cells are not in the table
         ids = table[CELL_ID].take(place[gathered.rows]).to_pylist()
         mined = mined_frame(report.mined, ids, labels=gathered.cells.labels, types=labels.types)
-    return annotator, table, _meta(sources, labels, gathered, report, request), mined
+    meta = _meta(sources, labels, gathered, report, request) | hierarchy_facts(annotator, request)
+    return annotator, table, meta, mined
 
 
 def check_build_config(config: BuildConfig) -> None:
@@ -178,7 +185,7 @@ def _meta(
         "atlash_version": version("atlash"),
         "torch_version": version("torch"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "labels_key": request.labels_key,
+        "labels_key": split_labels_key(request.labels_key)[1],
         "batch_key": request.batch_key,
         "layer": request.layer,
         "gene_column": request.gene_column,

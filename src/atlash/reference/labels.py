@@ -85,13 +85,24 @@ def read_labels(
     RareTypeWarning
         If a type has fewer than 5 cells.
     """
-    values = pd.concat([_column(s, labels_key).reset_index(drop=True) for s in sources])
-    names = values.astype("object").where(values.notna(), None)
-    text = np.array([None if v is None else str(v).strip() or None for v in names], dtype=object)
+    text = read_names(sources, labels_key)
     codes, types = pd.factorize(text, sort=True)
     labels = Labels([str(t) for t in types], codes.astype(np.int64), _groups(sources, batch_key))
     _check(labels, labels_key, max_unlabelled)
     return labels
+
+
+def read_names(sources: Sequence[CellSource], key: str) -> NDArray[np.object_]:
+    """Return the text of a column of all sources ``(n_cells,)``, ``None`` where there is none.
+
+    Raises
+    ------
+    KeyNotFoundError
+        If the column does not exist.
+    """
+    values = pd.concat([_column(s, key).reset_index(drop=True) for s in sources])
+    names = values.astype("object").where(values.notna(), None)
+    return np.array([None if v is None else str(v).strip() or None for v in names], dtype=object)
 
 
 def _column(source: CellSource, key: str) -> pd.Series[str]:

@@ -83,7 +83,7 @@ class Reference:
     def build(
         cls,
         cells: Cells | Sequence[Cells],
-        labels_key: str,
+        labels_key: str | Sequence[str],
         batch_key: str | None = None,
         *,
         layer: str | None = None,
@@ -100,7 +100,9 @@ class Reference:
             AnnData, path of a ``.h5ad`` file or zarr store, or a list of these. Counts, or
             normalised values on a linear or logarithmic scale; see ``BuildConfig.scale``.
         labels_key
-            Column of ``obs`` with the cell types. Cells without one are left out.
+            Column of ``obs`` with the cell types, or two columns, ``[parents, types]``: answers
+            then know both levels. Cells without a label are left out. A dict, table or ontology
+            of parents is named in ``config.hierarchy`` instead.
         batch_key
             Column of ``obs`` with the batch, donor or study: genes are chosen in each, and
             confidence is calibrated on whole batches held out. Several inputs are batches of
@@ -357,6 +359,7 @@ class Reference:
         *,
         layer: str | None = None,
         gene_column: str | None = None,
+        parent: str | None = None,
     ) -> None:
         """Teach the reference a new type from a few of its cells, without learning anew.
 
@@ -373,12 +376,15 @@ class Reference:
             Layer to read instead of ``X``; ``"raw"`` stands for ``adata.raw``.
         gene_column
             Column of ``var`` with the gene identifiers, instead of its index.
+        parent
+            Parent of the new type, of those that a reference with a hierarchy has; ``None``
+            makes it a parent of its own.
 
         Raises
         ------
         InputError
-            If the name is taken, the cells are too few or cannot be used, or the reference was
-            saved by a version that did not keep what this needs.
+            If the name is taken, the parent is not known, the cells are too few or cannot be
+            used, or the reference was saved by a version that did not keep what this needs.
         OutputError
             If the disk does not take the change.
 
@@ -389,7 +395,7 @@ class Reference:
         """
         self._check_newest()
         options = InputConfig(layer=layer, gene_column=gene_column)
-        taught = teach(self.annotator, name, cells, options=options)
+        taught = teach(self.annotator, name, cells, options=options, parent=parent)
         self._change(partial(registration, taught=taught, before=self.meta))
         object.__setattr__(self, "annotator", taught.annotator)
         self.__dict__.pop("index", None)
@@ -422,16 +428,22 @@ class Reference:
 
     def info(self) -> dict[str, Any]:
         """Return what the reference holds and how it was made, as plain JSON."""
-        return self.meta | {
-            "fingerprint": self.fingerprint,
-            "n_bits": self.annotator.n_bits,
-            "n_detail_bits": self.annotator.n_detail_bits,
-            "n_genes": len(self.annotator.recipe.genes),
-            "n_genes_used": self.annotator.weights.n_features,
-            "example_gene": str(self.annotator.recipe.genes.ids[0]),
-            "genes_named_by": self.annotator.recipe.genes.kind,
-            "columns": self.cells.schema.names,
-        }
+        parents = dict(zip(self.types, self.annotator.parents, strict=False))
+        levels = {"parents": parents} if parents else {}
+        return (
+            self.meta
+            | levels
+            | {
+                "fingerprint": self.fingerprint,
+                "n_bits": self.annotator.n_bits,
+                "n_detail_bits": self.annotator.n_detail_bits,
+                "n_genes": len(self.annotator.recipe.genes),
+                "n_genes_used": self.annotator.weights.n_features,
+                "example_gene": str(self.annotator.recipe.genes.ids[0]),
+                "genes_named_by": self.annotator.recipe.genes.kind,
+                "columns": self.cells.schema.names,
+            }
+        )
 
     def __repr__(self) -> str:
         """Return one line: cells, types, bits."""

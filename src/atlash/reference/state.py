@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 EXEMPLARS, DETECTOR = "exemplars", "detector"
 """Arrays whose names begin so came after the encoder and do not change codes."""
 BATCHES = f"{EXEMPLARS}.batches"
+PARENT = "parent"
 Arrays = dict[str, "NDArray[Any]"]
 Part = TypeVar("Part", EncoderWeights, Calibration, PCSpace, Scorer, Detail, Exemplars, Detector)
 
@@ -61,6 +62,7 @@ def encoder_fingerprint(annotator: Annotator, n_cells: NDArray[np.int64]) -> str
     arrays = annotator_arrays(annotator)
     arrays = {name: array for name, array in arrays.items() if not name.startswith(after)}
     learned = anchor_frame(annotator, n_cells).iloc[: len(annotator.learned_anchors)]
+    learned = learned.drop(columns=PARENT, errors="ignore")  # names change no code
     return fingerprint(arrays, gene_frame(annotator), learned)
 
 
@@ -75,9 +77,13 @@ def gene_frame(annotator: Annotator) -> pd.DataFrame:
 
 
 def anchor_frame(annotator: Annotator, n_cells: NDArray[np.int64]) -> pd.DataFrame:
-    """Return one row a type: its name, the packed bits of its anchor, and its cells."""
+    """Return one row a type: its name, the packed bits of its anchor, its cells, its parent.
+
+    Without a hierarchy there is no column of parents.
+    """
     bits = [row.tobytes() for row in pack(annotator.anchors > 0)]
-    return pd.DataFrame({"label": annotator.types, "bits": bits, "n_cells": n_cells})
+    frame = pd.DataFrame({"label": annotator.types, "bits": bits, "n_cells": n_cells})
+    return frame.assign(**{PARENT: annotator.parents}) if annotator.parents else frame
 
 
 def restore_annotator(
@@ -107,6 +113,7 @@ def restore_annotator(
             weights=weights,
             anchors=np.where(unpack(packed), 1, -1).astype(np.int8),
             types=[str(label) for label in anchors["label"]],
+            parents=tuple(str(name) for name in anchors.get(PARENT, ())),
             calibration=_part(Calibration, "calibration", arrays),
             novelty=Novelty(_part(PCSpace, "space", arrays), _part(Scorer, "scorer", arrays)),
             detail=_part_if_there(Detail, "detail", arrays),

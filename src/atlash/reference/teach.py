@@ -10,7 +10,7 @@ import scipy.sparse as sp
 
 from atlash.codes.spare_anchor import spare_anchor
 from atlash.data.source import open_source
-from atlash.errors import InputError
+from atlash.errors import InputError, did_you_mean
 from atlash.models.encode import bind_source
 from atlash.models.registered import Registration, check_new_type, register
 from atlash.reference.growth import Change
@@ -42,15 +42,23 @@ class Taught:
     registration: Registration
 
 
-def teach(annotator: Annotator, name: str, cells: Cells, *, options: InputConfig) -> Taught:
+def teach(
+    annotator: Annotator,
+    name: str,
+    cells: Cells,
+    *,
+    options: InputConfig,
+    parent: str | None = None,
+) -> Taught:
     """Return an annotator that knows a further type, from a few of its cells.
 
     Raises
     ------
     InputError
         If the name is taken, the cells are too few or cannot be used, or the annotator keeps no
-        exemplars.
+        exemplars or does not know the parent.
     """
+    parents = annotator.parents + parent_of_new(name, parent, annotator)
     if annotator.exemplars is None:
         msg = (
             "This reference was saved by a version that kept no cells to set new types against. "
@@ -79,8 +87,41 @@ def teach(annotator: Annotator, name: str, cells: Cells, *, options: InputConfig
         anchors=np.vstack([annotator.anchors, anchor[None]]).astype(np.int8),
         exemplars=found.exemplars,
         detectors=(*annotator.detectors, found.detector),
+        parents=parents,
     )
     return Taught(name, taught, found)
+
+
+def parent_of_new(name: str, parent: str | None, annotator: Annotator) -> tuple[str, ...]:
+    """Return the parent of a new type, by default itself; nothing without a hierarchy.
+
+    Raises
+    ------
+    InputError
+        If there is no such parent, or the name is that of another one.
+    """
+    if not annotator.parents:
+        if parent is None:
+            return ()
+        msg = (
+            f"{name!r} is to have the parent {parent!r}, but this reference has no hierarchy. "
+            "Leave `parent` out, or build the reference with parents."
+        )
+        raise InputError(msg)
+    known = list(dict.fromkeys(annotator.parents))
+    if parent in (None, name):
+        return (name,)
+    if parent not in known:
+        listed = ", ".join(map(repr, known[:5])) + (", ..." * (len(known) > 5))
+        msg = f"There is no parent {parent!r}; there are {listed}.{did_you_mean(parent, known)}"
+        raise InputError(msg)
+    if name in known:
+        msg = (
+            f"{name!r} is a parent, so it cannot be a type of {parent!r}: a name stands for one "
+            "level. Give the type another name."
+        )
+        raise InputError(msg)
+    return (parent,)
 
 
 def registration(
@@ -107,6 +148,8 @@ def registration(
         "closest": found.closest,
         "auroc": found.auroc,
     }
+    if taught.annotator.parents:
+        entry["parent"] = taught.annotator.parents[-1]
     types = meta["types"] | {taught.name: found.n_cells}
     changed = meta | {
         "types": types,

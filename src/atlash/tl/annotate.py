@@ -16,11 +16,14 @@ from atlash.data.source import open_source
 from atlash.errors import InputError, KeyNotFoundError, did_you_mean
 from atlash.keys import ASSIGNED, DEFAULT_PREFIX, REASONS, UNASSIGNED, AnnotationKeys
 from atlash.models.annotator import Prediction
+from atlash.models.back_off import answer_parents
 from atlash.models.decide import Limits, reasons
 from atlash.models.encode import bind_source, predict_chunks
 from atlash.models.transductive import matched_to_query, vote_by_group
 from atlash.progress import n_threads_or_all, track
+from atlash.tl.parents import with_parents
 from atlash.tl.queries import check_reference
+from atlash.tl.summary import summarise
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,8 +87,8 @@ def annotate(
     gene_column
         Column of ``var`` with the gene identifiers, instead of its index.
     force
-        Give every cell the label of its nearest type; status and reason are written all the
-        same.
+        Give every cell the label of its nearest type (with a hierarchy that of its likeliest
+        parent, if the cell is unassigned); status and reason are written all the same.
     key_added
         Prefix of the keys that are written.
     config
@@ -111,6 +114,11 @@ def annotate(
     ``obs["atlash_status"]``, ``obs["atlash_reason"]`` : categorical
         ``"assigned"`` or ``"unassigned"``, and why: ``"out of reach"``, ``"between types"``,
         ``"too few genes"``.
+    ``obs["atlash_parent"]``, ``obs["atlash_parent_confidence"]`` : categorical, float32 in [0, 1]
+        From a reference with a hierarchy alone: the parent of the label, or ``"unassigned"``, and
+        its calibrated probability. A cell between types whose likeliest parent has at least
+        ``config.min_confidence`` has that parent, also as its label, and the status
+        ``"parent only"``; see docs/hierarchy.md.
     ``obsm["atlash_codes"]`` : uint8 ``(n_obs, n_bytes)``
         Packed hash codes: the anchor part, then the detail part.
     ``obsm["atlash_sets"]`` : bool ``(n_obs, n_types)``
@@ -169,19 +177,25 @@ def annotate_cells(cells: Cells, reference: Reference, request: Request) -> Anno
     reach = -math.log10(config.max_lost) if config.max_lost > 0 else math.inf
     limits = Limits(config.min_confidence, reach, config.min_genes)
     reason = reasons(prediction, limits)
-    label = prediction.nearest
+    # the same where a type is given for what it is; elsewhere the sum over siblings leads
+    label = np.where(reason == 0, prediction.nearest, prediction.of_likeliest)
     if config.vote is not None:
         of_type = prediction.codes[:, : annotator.n_bits // 8]  # no two cells share all details
         by = of_type if groups is None else groups
         label = vote_by_group(prediction, by, assigned=reason == 0)
+    keys, family = request.keys, annotator.family
     obs = _columns(prediction, label, reason, request, reference.annotator.types)
+    if family is not None:
+        answer = answer_parents(
+            prediction, label, family, reason=reason, limits=limits, force=request.force
+        )
+        obs = with_parents(obs, answer, family, keys=keys, force=request.force)
     obs.index = source.obs.index
-    keys = request.keys
     return Annotation(
         obs=obs,
         obsm={keys.codes: prediction.codes, keys.sets: prediction.sets},
         uns={keys.provenance: _provenance(bound, reference, request)},
-        summary=_summary(obs, bound, keys, time.perf_counter() - started),
+        summary=summarise(obs, bound, request, seconds=time.perf_counter() - started),
     )
 
 
@@ -264,6 +278,7 @@ def _provenance(bound: BoundSource, reference: Reference, request: Request) -> d
     match, config = bound.match, asdict(request.config)
     config["vote"] = config["vote"] or ""
     del config["progress"], config["n_threads"]
+    parents = reference.annotator.parents
     return {
         "atlash_version": version("atlash"),
         "reference_fingerprint": reference.fingerprint,
@@ -280,34 +295,4 @@ def _provenance(bound: BoundSource, reference: Reference, request: Request) -> d
         },
         "types": np.array(reference.types, dtype=object),
         "transductive": bool(request.config.vote or request.config.match_query),
-    }
-
-
-def _summary(
-    obs: pd.DataFrame, bound: BoundSource, keys: AnnotationKeys, seconds: float
-) -> dict[str, Any]:
-    """Return what was found, most frequent label first."""
-    groups = obs.groupby(keys.label, observed=True)[keys.confidence]
-    found = groups.agg(["size", "median"]).sort_values("size", ascending=False, kind="stable")
-    reason = obs[keys.reason].value_counts()
-    return {
-        "cells": len(obs),
-        "labels": [
-            {
-                "label": str(name),
-                "cells": int(size),
-                "share": size / len(obs),
-                "median_confidence": round(float(median), 4),
-            }
-            for name, size, median in found.itertuples()
-        ],
-        "unassigned": {name: int(reason.get(name, 0)) for name in REASONS[1:]},
-        "genes": {
-            "shared": bound.match.n_shared,
-            "reference": len(bound.recipe.genes),
-            "weight_shared": bound.match.weight_shared,
-        },
-        "scale": bound.scale.name,
-        "seconds": seconds,
-        "cells_per_second": len(obs) / max(seconds, 1e-9),
-    }
+    } | ({"parents": np.array(parents, dtype=object)} if parents else {})
