@@ -16,19 +16,27 @@ if TYPE_CHECKING:
         AnnotateConfig,
         BuildConfig,
         ClusterConfig,
+        EmbedConfig,
+        PretrainConfig,
         SearchConfig,
         TrainConfig,
+        TransformerConfig,
     )
+    from atlash.models.pretrained import PretrainedEncoder
     from atlash.reference import Reference
 
 __all__ = [
     "AnnotateConfig",
     "BuildConfig",
     "ClusterConfig",
+    "EmbedConfig",
     "HashClusterer",
+    "PretrainConfig",
+    "PretrainedEncoder",
     "Reference",
     "SearchConfig",
     "TrainConfig",
+    "TransformerConfig",
     "__version__",
     "errors",
     "pl",
@@ -39,10 +47,14 @@ _HOME = {
     "AnnotateConfig": "atlash.config",
     "BuildConfig": "atlash.config",
     "ClusterConfig": "atlash.config",
+    "EmbedConfig": "atlash.config",
     "HashClusterer": "atlash.clustering",
+    "PretrainConfig": "atlash.config",
+    "PretrainedEncoder": "atlash.models.pretrained",
     "Reference": "atlash.reference",
     "SearchConfig": "atlash.config",
     "TrainConfig": "atlash.config",
+    "TransformerConfig": "atlash.config",
 }
 
 

@@ -20,6 +20,7 @@ from atlash.cli.demo import demo
 from atlash.cli.grow import add, merge, remove
 from atlash.cli.info import info
 from atlash.cli.messages import report
+from atlash.cli.pretrain import pretrain
 from atlash.cli.search import search
 from atlash.errors import AtlashError
 
@@ -31,7 +32,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-for command in (build, annotate, search, cluster, add, remove, merge, audit, info, demo):
+for command in (
+    build, annotate, search, cluster, pretrain, add, remove, merge, audit, info, demo,
+):  # fmt: skip
     app.command()(command)
 
 

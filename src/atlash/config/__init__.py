@@ -8,6 +8,13 @@ from atlash.config.clustering import (
     Reconstruction,
 )
 from atlash.config.learning import BuildConfig, Quantisation, TrainConfig
+from atlash.config.pretraining import (
+    EmbedConfig,
+    PretrainConfig,
+    Sampling,
+    TransformerConfig,
+    ValueForm,
+)
 from atlash.config.reading import InputConfig, ScaleName
 
 __all__ = [
@@ -15,13 +22,18 @@ __all__ = [
     "AttentionConfig",
     "BuildConfig",
     "ClusterConfig",
+    "EmbedConfig",
     "InputConfig",
     "LearnConfig",
+    "PretrainConfig",
     "Quantisation",
     "Ranking",
     "Reconstruction",
+    "Sampling",
     "ScaleName",
     "SearchConfig",
     "SearchMethod",
     "TrainConfig",
+    "TransformerConfig",
+    "ValueForm",
 ]

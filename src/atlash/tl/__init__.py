@@ -3,6 +3,7 @@
 from atlash.tl.annotate import annotate
 from atlash.tl.cluster import cluster
 from atlash.tl.count import count_within
+from atlash.tl.embed import embed
 from atlash.tl.hits import Hits
 from atlash.tl.markers import markers
 from atlash.tl.neighbors import neighbors
@@ -16,6 +17,7 @@ __all__ = [
     "annotate",
     "cluster",
     "count_within",
+    "embed",
     "markers",
     "neighbors",
     "paga",
