@@ -30,7 +30,7 @@ def draw_tokens(n, seed=0, share=0.5):
 
 def sentences(tokens, config, *, hidden=None, domain=0):
     hidden = hide(tokens, (0.5,), np.random.default_rng(1)) if hidden is None else hidden
-    return Sentences.of(tokens, hidden, np.full(len(tokens), domain), config)
+    return Sentences.of(tokens, hidden, domain=np.full(len(tokens), domain), config=config)
 
 
 def make(config, n_domains=0, seed=0):
@@ -113,12 +113,12 @@ def test_an_embedding_does_not_depend_on_company(form):
     model = make(config)
     tokens = draw_tokens(37, share=0.4)
     assert len(set(tokens.sizes // 64)) > 1  # rows of several lengths
-    together = embed_tokens(model, tokens, config, CPU)
+    together = embed_tokens(model, tokens, config, device=CPU)
     for row in (0, 5, 36):
-        alone = embed_tokens(model, tokens.take(np.array([row]), 100), config, CPU)
+        alone = embed_tokens(model, tokens.take(np.array([row]), 100), config, device=CPU)
         np.testing.assert_array_equal(alone[0], together[row])
     turned = np.random.default_rng(0).permutation(37)
-    moved = embed_tokens(model, tokens.take(turned, 100), config, CPU)
+    moved = embed_tokens(model, tokens.take(turned, 100), config, device=CPU)
     np.testing.assert_array_equal(moved, together[turned])
 
 
@@ -144,13 +144,13 @@ def test_empty_places_change_nothing():
 def test_the_order_of_tokens_does_not_matter():
     model = make(TINY)
     tokens = draw_tokens(4)
-    before = embed_tokens(model, tokens, TINY, CPU)
+    before = embed_tokens(model, tokens, TINY, device=CPU)
     for row, size in enumerate(tokens.sizes):
         turned = np.random.default_rng(row).permutation(size)
         tokens.genes[row, :size] = tokens.genes[row, turned]
         tokens.values[row, :size] = tokens.values[row, turned]
     np.testing.assert_allclose(
-        embed_tokens(model, tokens, TINY, CPU), before, rtol=1e-4, atol=1e-5
+        embed_tokens(model, tokens, TINY, device=CPU), before, rtol=1e-4, atol=1e-5
     )
 
 
@@ -161,7 +161,9 @@ def test_a_domain_has_a_say_and_an_unknown_one_is_the_default():
     nothing = np.zeros_like(tokens.there)
     of = [model.embed(sentences(tokens, TINY, hidden=nothing, domain=k)) for k in range(4)]
     assert all((of[0] - other).abs().max() > 1e-3 for other in of[1:])
-    np.testing.assert_allclose(embed_tokens(model, tokens, TINY, CPU), of[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        embed_tokens(model, tokens, TINY, device=CPU), of[0], rtol=1e-4, atol=1e-5
+    )
 
 
 def test_the_same_seed_gives_the_same_weights_and_torch_is_left_alone():
@@ -181,8 +183,8 @@ def test_weights_come_back(form, n_domains):
     model = make(config, n_domains)
     again = restore_transformer(config, transformer_arrays(model))
     tokens = draw_tokens(3)
-    expected = embed_tokens(model, tokens, config, CPU)
-    np.testing.assert_array_equal(embed_tokens(again, tokens, config, CPU), expected)
+    expected = embed_tokens(model, tokens, config, device=CPU)
+    np.testing.assert_array_equal(embed_tokens(again, tokens, config, device=CPU), expected)
 
 
 @pytest.mark.parametrize("name", ["gene.weight", "norm.weight", "layers.1.join.bias"])

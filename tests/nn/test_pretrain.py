@@ -45,7 +45,7 @@ def draw_cells(n, seed):
 def draw_part(X, config, step, part):
     rows = X[(step * 32 + part * PART) % len_of(X) :][:PART]
     rng = np.random.default_rng([0, step, part])
-    return draw_sentences(rows, np.zeros(rows.shape[0], np.int64), config, rng)
+    return draw_sentences(rows, np.zeros(rows.shape[0], np.int64), config, rng=rng)
 
 
 def len_of(X):
@@ -54,7 +54,7 @@ def len_of(X):
 
 def make_learner(config, *, n_threads=1):
     model = make_transformer(config.model, N_GENES, 0, random_state=0)
-    return Learner(model, ThreadedGradients(model, config, CPU, n_threads), config)
+    return Learner(model, ThreadedGradients(model, config, CPU, n_threads=n_threads), config)
 
 
 def learn(learner, X, n_steps):
@@ -75,7 +75,7 @@ def test_learning_beats_the_mean(form):
     losses = learn(learner, draw_cells(320, 0), 90)
     assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:10])
     fresh = draw_cells(400, 1)
-    cells = draw_sentences(fresh, np.zeros(400, np.int64), config, np.random.default_rng(0))
+    cells = draw_sentences(fresh, np.zeros(400, np.int64), config, rng=np.random.default_rng(0))
     with torch.no_grad():
         from_token, from_cell = learner.model.eval()(cells)
     hidden = cells.hidden
@@ -91,7 +91,7 @@ def test_losses_are_means_of_squares_over_hidden_values():
     tokens = tokenise(X, n_tokens=20, sampling="random", seed=0)
     hidden = hide(tokens, (0.5,), np.random.default_rng(0))
     hidden[3] = False
-    cells = Sentences.of(tokens, hidden, np.zeros(8, np.int64), TINY.model)
+    cells = Sentences.of(tokens, hidden, domain=np.zeros(8, np.int64), config=TINY.model)
     model = make_transformer(TINY.model, N_GENES, 0, random_state=0)
     with torch.no_grad():
         found = cell_losses(model, cells, 0.3)
@@ -200,5 +200,5 @@ def test_domains_are_left_out_as_often_as_asked():
     domain = np.full(2000, 2)
     for share in (0.0, 0.3, 1.0):
         config = replace(TINY, unknown_domain=share)
-        cells = draw_sentences(X, domain, config, np.random.default_rng(0))
+        cells = draw_sentences(X, domain, config, rng=np.random.default_rng(0))
         assert (cells.domain == 0).float().mean() == pytest.approx(share, abs=0.05)

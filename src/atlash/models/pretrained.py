@@ -227,7 +227,7 @@ class PretrainedEncoder:
             tokens = tokenise(
                 X, n_tokens=self.config.n_tokens, sampling=self.config.sampling, seed=SEED
             )
-            found = embed_tokens(model, tokens, self.config, where)
+            found = embed_tokens(model, tokens, self.config, device=where)
             found[~tokens.there.any(axis=1)] = 0
             return rows, found
 

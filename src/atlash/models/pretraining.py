@@ -171,7 +171,9 @@ def _gradients(
 ) -> ThreadedGradients | SharedGradients:
     if world.size > 1:
         return SharedGradients(model, config, world)
-    return ThreadedGradients(model, config, world.device, n_threads_or_all(config.n_threads))
+    return ThreadedGradients(
+        model, config, world.device, n_threads=n_threads_or_all(config.n_threads)
+    )
 
 
 def _learn(job: _Job, learner: Learner, history: History) -> None:
@@ -215,7 +217,7 @@ def _step(job: _Job, learner: Learner, rows: Rows, *, stop: threading.Event) -> 
     def draw(part: int) -> Sentences:
         own = rows[part * PART : (part + 1) * PART]
         rng = np.random.default_rng([job.request.random_state, step, part])
-        return draw_sentences(own.X, own.domain, config, rng)
+        return draw_sentences(own.X, own.domain, config, rng=rng)
 
     losses = learner.losses(draw, len(rows) // PART)
     told = torch.cat([losses, losses.new_tensor([float(stop.is_set())])])

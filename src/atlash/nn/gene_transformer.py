@@ -58,6 +58,7 @@ class Sentences:
         cls,
         tokens: Tokens,
         hidden: NDArray[np.bool_],
+        *,
         domain: NDArray[np.int64],
         config: TransformerConfig,
     ) -> Self:
@@ -253,7 +254,7 @@ def _without_weights(config: TransformerConfig, n_genes: int, n_domains: int) ->
 
 @torch.inference_mode()
 def embed_tokens(
-    model: GeneTransformer, tokens: Tokens, config: TransformerConfig, device: torch.device
+    model: GeneTransformer, tokens: Tokens, config: TransformerConfig, *, device: torch.device
 ) -> NDArray[np.float32]:
     """Return the embeddings of cells of unknown domain ``(n, width)``.
 
@@ -279,6 +280,8 @@ def embed_tokens(
             index = alike[start : start + _CELLS]
             some = tokens.take(np.resize(index, _CELLS), int(size))
             domain = np.full(_CELLS, UNKNOWN_DOMAIN, np.int64)
-            cells = Sentences.of(some, np.zeros_like(some.there), domain, config).to(device)
+            cells = Sentences.of(some, np.zeros_like(some.there), domain=domain, config=config).to(
+                device
+            )
             found[index] = model.embed(cells)[: len(index)].float().cpu().numpy()
     return found

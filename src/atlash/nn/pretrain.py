@@ -35,6 +35,7 @@ def draw_sentences(
     X: sp.csr_array,
     domain: NDArray[np.int64],
     config: PretrainConfig,
+    *,
     rng: np.random.Generator,
 ) -> Sentences:
     """Return cells with tokens chosen, values hidden and domains left out at random.
@@ -55,7 +56,8 @@ def draw_sentences(
     tokens = tokenise(X, n_tokens=model.n_tokens, sampling=model.sampling, seed=seed)
     hidden = hide(tokens, config.mask_ratios, rng)
     unknown = rng.random(len(domain)) < config.unknown_domain
-    return Sentences.of(tokens, hidden, np.where(unknown, UNKNOWN_DOMAIN, domain), model)
+    known = np.where(unknown, UNKNOWN_DOMAIN, domain)
+    return Sentences.of(tokens, hidden, domain=known, config=model)
 
 
 def cell_losses(model: torch.nn.Module, cells: Sentences, cls_weight: float) -> Tensor:
@@ -101,7 +103,12 @@ class ThreadedGradients:
     """
 
     def __init__(
-        self, model: GeneTransformer, config: PretrainConfig, device: torch.device, n_threads: int
+        self,
+        model: GeneTransformer,
+        config: PretrainConfig,
+        device: torch.device,
+        *,
+        n_threads: int,
     ) -> None:
         self.model = model
         self.cls_weight = config.cls_weight
