@@ -26,10 +26,11 @@ BENCHMARKS = {
     "clustering-development": "benchmarks.clustering_development",
     "trajectory": "benchmarks.trajectory",
     "integration": "benchmarks.integration",
+    "pretraining": "benchmarks.pretraining",
     "report": "benchmarks.report",
     "celltypist-env": "benchmarks.peers.celltypist",
 }
-TWO_CORES = {"clustering-scale", "search", "speed", "memory", "search-kernel"}
+TWO_CORES = {"clustering-scale", "pretraining", "search", "speed", "memory", "search-kernel"}
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",

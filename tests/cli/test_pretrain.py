@@ -48,3 +48,23 @@ def test_errors_are_messages(atlash, files, model, tmp_path):
     assert twice.code == 1
     assert "'GENE1' twice" in twice.told
     assert "Traceback" not in taken.err + other.err + twice.err
+
+
+def test_a_reference_is_built_from_an_encoder(atlash, files, model, tmp_path):
+    """With an encoder of two steps: what counts is that all of it goes together."""
+    given = "--labels-key", "cell_type", "--batch-key", "batch", "--encoder", model[1]
+    built = atlash(
+        "build", files / "atlas.h5ad", "-o", tmp_path / "t.atlash", *given, "-q", "--json"
+    )
+    assert built.code == 0, built.err
+    assert built.json["fine_tuned_from"]["n_steps"] == 2
+    done = atlash(
+        "annotate",
+        files / "query.h5ad",
+        "-o",
+        tmp_path / "o.h5ad",
+        "-r",
+        tmp_path / "t.atlash",
+        "-q",
+    )
+    assert done.code == 0, done.err

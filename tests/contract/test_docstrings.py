@@ -46,6 +46,7 @@ DATACLASSES = {
     "BuildConfig": atlash.BuildConfig,
     "ClusterConfig": atlash.ClusterConfig,
     "EmbedConfig": atlash.EmbedConfig,
+    "FineTuneConfig": atlash.FineTuneConfig,
     "PretrainConfig": atlash.PretrainConfig,
     "PretrainedEncoder": atlash.PretrainedEncoder,
     "Reference": atlash.Reference,

@@ -12,6 +12,7 @@ PUBLIC = [
     "BuildConfig",
     "ClusterConfig",
     "EmbedConfig",
+    "FineTuneConfig",
     "HashClusterer",
     "PretrainConfig",
     "PretrainedEncoder",

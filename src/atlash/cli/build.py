@@ -27,6 +27,9 @@ def build(
     bits: Annotated[
         int | None, typer.Option(help="Code length, a multiple of 8; by the types by default.")
     ] = None,
+    encoder: Annotated[
+        Path | None, typer.Option(help="Pre-trained encoder to start from (a folder).")
+    ] = None,
     device: Annotated[str, typer.Option(help="Where to learn: auto, cpu, cuda, ...")] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     threads: options.Threads = None,
@@ -42,6 +45,7 @@ def build(
     check_target(output, overwrite=overwrite)
     config = BuildConfig(
         train=TrainConfig(n_bits=bits),
+        encoder=None if encoder is None else str(encoder),
         scale=scale.value,
         n_threads=threads,
         progress=not quiet,

@@ -10,6 +10,7 @@ from atlash.config.clustering import (
 from atlash.config.learning import BuildConfig, Quantisation, TrainConfig
 from atlash.config.pretraining import (
     EmbedConfig,
+    FineTuneConfig,
     PretrainConfig,
     Sampling,
     TransformerConfig,
@@ -23,6 +24,7 @@ __all__ = [
     "BuildConfig",
     "ClusterConfig",
     "EmbedConfig",
+    "FineTuneConfig",
     "InputConfig",
     "LearnConfig",
     "PretrainConfig",

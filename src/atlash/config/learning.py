@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from atlash.config.pretraining import FineTuneConfig
+
 if TYPE_CHECKING:
     from atlash.config.reading import ScaleName
 
@@ -122,6 +124,10 @@ class BuildConfig:
     ----------
     train
         How the encoder is learned.
+    encoder
+        Folder of a pre-trained encoder to start from; ``None`` starts from nothing.
+    fine_tune
+        How it is fine-tuned; without effect if there is none.
     scale
         Scale of the values; ``"auto"`` detects it.
     max_unlabelled
@@ -136,6 +142,8 @@ class BuildConfig:
     """
 
     train: TrainConfig = field(default_factory=TrainConfig)
+    encoder: str | None = None
+    fine_tune: FineTuneConfig = field(default_factory=FineTuneConfig)
     scale: ScaleName = "auto"
     max_unlabelled: float = 0.5
     chunk_size: int = 2048

@@ -115,6 +115,24 @@ class PretrainConfig:
 
 
 @dataclass(frozen=True)
+class FineTuneConfig:
+    """How a pre-trained encoder becomes the encoder of a reference.
+
+    Parameters
+    ----------
+    n_steps, batch_size
+        Most optimiser steps of each fold and of the encoder that is kept, and cells in each; they
+        take the place of those in ``TrainConfig``.
+    learning_rate
+        Greatest rate of AdamW, for all layers.
+    """
+
+    n_steps: int = 300
+    batch_size: int = 64
+    learning_rate: float = 3e-4
+
+
+@dataclass(frozen=True)
 class EmbedConfig:
     """How cells are embedded.
 

@@ -18,11 +18,11 @@ from atlash.models.annotator import Annotator
 from atlash.models.calibration import fit_calibration
 from atlash.models.detail import fit_detail
 from atlash.models.exemplars import fit_exemplars
+from atlash.models.fine_tuning import FineTuning
 from atlash.models.held_out import HeldOutFold
 from atlash.models.novelty import KnownCells, fit_novelty
 from atlash.models.prepare import TARGET_SUM, freeze, normalised_features, thinned, training_cells
 from atlash.nn.device import resolve_device
-from atlash.nn.inference import encode
 from atlash.nn.train import Run, single_thread, train
 from atlash.progress import track
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from atlash.data.genes import GeneTable
     from atlash.models.detail import Detail
     from atlash.models.prepare import Frozen, LabelledCounts
+    from atlash.models.pretrained import PretrainedEncoder
     from atlash.nn.train import Learned
 
 MIN_STEPS = 150
@@ -61,12 +62,15 @@ class LearnOptions:
         Encoders learned side by side.
     progress
         Show progress.
+    encoder
+        A pre-trained encoder to start from; ``None`` learns sparse networks from nothing.
     """
 
     device: str
     random_state: int
     n_threads: int
     progress: bool
+    encoder: PretrainedEncoder | None = None
 
 
 @dataclass(frozen=True)
@@ -137,15 +141,18 @@ def learn(
     ------
     TrainingError
         If the loss is not finite.
+    GeneMismatchError
+        If a pre-trained encoder knows none of the genes.
     """
     seed = options.random_state
     n_bits = config.n_bits or choose_n_bits(len(types))
     anchors, anchor_report = make_anchors(len(types), n_bits, random_state=seed)
+    tuning = None if options.encoder is None else FineTuning.of(options.encoder, genes)
     folds = _inner_folds(cells, config, seed)
     last = planned(config, len(cells))
     total = last.n_steps + sum(fold.config.n_steps for fold in folds)
     with track("Learning", total, show=options.progress) as advance:
-        trainer = _Trainer(anchors, options, advance)
+        trainer = _Trainer(anchors, options, advance, tuning=tuning)
         inner = trainer.run(folds)
         whole, kept = folds[0], inner[0]  # kept if the user cuts learning short
         if not trainer.stop.is_set():
@@ -213,11 +220,17 @@ class _Trainer:
     """Learns encoders side by side, each on one thread, until done or interrupted."""
 
     def __init__(
-        self, anchors: NDArray[np.int8], options: LearnOptions, advance: Callable[[], None]
+        self,
+        anchors: NDArray[np.int8],
+        options: LearnOptions,
+        advance: Callable[[], None],
+        *,
+        tuning: FineTuning | None,
     ) -> None:
         self.anchors = anchors
         self.options = options
         self.advance = advance
+        self.tuning = tuning
         self.device = resolve_device(options.device)
         self.stop = threading.Event()
 
@@ -229,6 +242,12 @@ class _Trainer:
             return [future.result() for future in futures]
 
     def _learn(self, fold: _Fold) -> Learned:
+        run = Run(self.device, self.options.random_state, self.stop, self._advance)
+        if self.tuning is not None:
+            cells = training_cells(fold.train, fold.frozen)
+            return self.tuning.learn(
+                cells, fold.frozen, anchors=self.anchors, config=fold.config, run=run
+            )
         validation = training_cells(fold.held_out, fold.frozen) if len(fold.held_out) else None
         return train(
             training_cells(fold.train, fold.frozen),
@@ -237,7 +256,7 @@ class _Trainer:
             anchors=self.anchors,
             config=fold.config,
             validation=validation,
-            run=Run(self.device, self.options.random_state, self.stop, self._advance),
+            run=run,
         )
 
     def _advance(self, loss: float) -> None:
@@ -265,6 +284,6 @@ def _held_out_folds(folds: list[_Fold], inner: list[Learned]) -> list[HeldOutFol
         if 2 * share < max(shares):  # never so without: half the steps are always taken
             continue
         X = normalised_features(fold.held_out, fold.frozen)
-        z = encode(X, learned.weights, np.ones(X.shape[1], dtype=bool)).z
+        z = learned.weights.encode(X, np.ones(X.shape[1], dtype=bool)).z
         found.append(HeldOutFold(z, fold.held_out.labels, learned.anchors))
     return found

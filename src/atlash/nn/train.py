@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from atlash.config import TrainConfig
     from atlash.nn.batches import Standardiser, TrainingCells
-    from atlash.nn.weights import EncoderWeights
+    from atlash.nn.inference import Encoder
 
 MIN_SCHEDULE = 10
 """Steps below which the schedule has no room to rise and fall."""
@@ -78,7 +78,7 @@ class Learned:
         clearly better earlier, or as many as an interruption left.
     """
 
-    weights: EncoderWeights
+    weights: Encoder
     anchors: NDArray[np.int8]
     n_steps: int
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, get_args
@@ -16,6 +16,7 @@ from atlash.config import BuildConfig, InputConfig, Quantisation
 from atlash.data.source import open_sources
 from atlash.errors import InputError
 from atlash.models.learn import LearnOptions, LearnReport, learn
+from atlash.models.pretrained import PretrainedEncoder
 from atlash.progress import n_threads_or_all
 from atlash.reference.columns import cells_table
 from atlash.reference.encoding import encode_all
@@ -75,8 +76,12 @@ def build_parts(
     cells: Cells | Sequence[Cells], request: BuildRequest
 ) -> tuple[Annotator, pa.Table, dict[str, Any]]:
     """Learn an annotator, encode all labelled cells, and write down how it was done."""
+    request = _with_steps_of_fine_tuning(request)
     config = request.config
     check_build_config(config)
+    encoder = None
+    if config.encoder is not None:
+        encoder = PretrainedEncoder.load(config.encoder)
     sources = open_sources(cells, request.layer)
     labels = read_labels(
         sources,
@@ -101,12 +106,33 @@ def build_parts(
         labels.types,
         config=config.train,
         options=LearnOptions(
-            request.device, request.random_state, n_threads, progress=config.progress
+            request.device, request.random_state, n_threads, config.progress, encoder
         ),
     )
     codes = encode_all(sources, annotator, options, n_threads=n_threads, progress=config.progress)
     table = _table(sources, labels, codes)
-    return annotator, table, _meta(sources, labels, gathered, report, request)
+    meta = _meta(sources, labels, gathered, report, request)
+    if encoder is not None:
+        meta["fine_tuned_from"] = {
+            "fingerprint": encoder.fingerprint,
+            "n_steps": encoder.facts["learned"]["n_steps"],
+            "n_cells": encoder.facts["n_cells"],
+        }
+    return annotator, table, meta
+
+
+def _with_steps_of_fine_tuning(request: BuildRequest) -> BuildRequest:
+    """Put the steps, batches and rate of fine-tuning, if there is any, in their place."""
+    chosen = request.config.fine_tune
+    if request.config.encoder is None:
+        return request
+    train = replace(
+        request.config.train,
+        n_steps=chosen.n_steps,
+        batch_size=chosen.batch_size,
+        learning_rate=chosen.learning_rate,
+    )
+    return replace(request, config=replace(request.config, train=train))
 
 
 def check_build_config(config: BuildConfig) -> None:
