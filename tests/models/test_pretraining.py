@@ -168,6 +168,7 @@ def test_resuming_a_finished_run_changes_nothing(files):
         ({"batch_size": 32}, "batch_size was 16, now 32"),
         ({"n_steps": 20}, "n_steps was 12, now 20"),
         ({"model": replace(TINY.model, n_tokens=30)}, "n_tokens was 24, now 30"),
+        ({"model": replace(TINY.model, width=32)}, "width was 16, now 32"),
         ({"mask_ratios": (0.5,)}, r"mask_ratios was \[0.25, 0.5, 0.75\], now \[0.5\]"),
     ],
 )

@@ -136,13 +136,8 @@ def _begin(
             names=request.names,
             progress=config.progress and world.is_first,
         )
-        n_domains = len(domains.names)
-        model = make_transformer(
-            config.model, len(vocabulary), n_domains, random_state=request.random_state
-        )
     else:
         vocabulary = checkpoint.vocabulary
-        model = restore_transformer(config.model, checkpoint.arrays).train()
     bounds = [vocabulary.bind(source, options) for source in sources]
     settings = Settings.of(
         config,
@@ -152,8 +147,16 @@ def _begin(
         sources=bounds,
         domains=domains,
     )
-    if checkpoint is not None:
+    if checkpoint is None:
+        model = make_transformer(
+            config.model,
+            len(vocabulary),
+            len(domains.names),
+            random_state=request.random_state,
+        )
+    else:
         checkpoint.settings.check_same(settings, request.folder)
+        model = restore_transformer(config.model, checkpoint.arrays).train()
     stream = CellStream(
         bounds, domains.codes, config.block_size, config.buffer_size, request.random_state
     )

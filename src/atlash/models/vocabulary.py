@@ -68,7 +68,7 @@ class Vocabulary:
         try:
             return bind(self.recipe, source, options, weight=self.weight)
         except GeneMismatchError as error:
-            msg = f"{source.name} does not fit the encoder's vocabulary, here 'reference': {error}"
+            msg = f"No gene is in the encoder's vocabulary, which is the reference here. {error}"
             raise GeneMismatchError(msg) from error
 
     def to_frame(self) -> pd.DataFrame:

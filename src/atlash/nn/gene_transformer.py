@@ -22,7 +22,8 @@ UNKNOWN_DOMAIN = 0
 """Domain of cells from a batch that was not trained on."""
 _START = 0.02
 """Standard deviation of initial embeddings: what is learned soon outweighs it."""
-_CELLS = 16
+_CELLS, _CELLS_ON_GPU = 16, 256
+"""Cells that are embedded together: always so many, whatever there are."""
 _LENGTH_STEP = 64
 
 
@@ -273,13 +274,14 @@ def embed_tokens(
         Where it runs.
     """
     found = np.empty((len(tokens), config.width), np.float32)
+    together = _CELLS_ON_GPU if device.type == "cuda" else _CELLS
     length = _LENGTH_STEP * -(-np.maximum(tokens.sizes, 1) // _LENGTH_STEP)
     for size in np.unique(length):
         alike = np.flatnonzero(length == size)
-        for start in range(0, len(alike), _CELLS):
-            index = alike[start : start + _CELLS]
-            some = tokens.take(np.resize(index, _CELLS), int(size))
-            domain = np.full(_CELLS, UNKNOWN_DOMAIN, np.int64)
+        for start in range(0, len(alike), together):
+            index = alike[start : start + together]
+            some = tokens.take(np.resize(index, together), int(size))
+            domain = np.full(together, UNKNOWN_DOMAIN, np.int64)
             cells = Sentences.of(some, np.zeros_like(some.there), domain=domain, config=config).to(
                 device
             )
