@@ -36,18 +36,26 @@ def test_genes_of_all_files_are_joined_by_name():
     assert shared.min() > 1.5 * np.delete(found.weight, range(20, 30)).max()
 
 
-def test_the_most_variable_in_most_files_are_chosen():
-    one, two = cells(genes(0, 60)), cells(genes(10, 70), seed=1)
+def test_the_most_variable_are_chosen():
+    one, two = cells(genes(0, 300)), cells(genes(10, 310), seed=1)
     rng = np.random.default_rng(2)
-    for part in (one, two):
-        lively = part.var_names.isin(["GENE20", "GENE25"])
-        noise = rng.gamma(0.2, 5.0, (part.n_obs, 2))
+    for part, lively in ((one, "GENE20"), (two, "GENE70")):
         dense = part.X.toarray()
-        dense[:, lively] = rng.poisson(3 * noise)
+        at = part.var_names.get_loc(lively)
+        dense[:, at] = rng.poisson(3 * rng.gamma(0.5, 2.0, part.n_obs))
         part.X = sp.csr_matrix(dense)
-    found = learn(one, two, n_genes=10)
-    assert len(found) == 10
-    assert {"GENE20", "GENE25"} <= set(found.genes.ids)
+    found = learn(one, two, n_genes=20)
+    assert len(found) == 20
+    assert {"GENE20", "GENE70"} <= set(found.genes.ids)
+
+
+def test_a_file_of_other_genes_has_its_say():
+    """Three files of one species do not crowd out a smaller one of another."""
+    many = [cells(genes(0, 200), seed=k) for k in range(3)]
+    found = learn(*many, cells([f"Abc{k}" for k in range(60)], seed=9), n_genes=80)
+    n_other = sum(name.startswith("Abc") for name in found.genes.ids)
+    assert 15 <= n_other <= 45
+    assert len(found) == 80
 
 
 def test_a_gene_that_no_cell_expresses_is_left_out():

@@ -58,7 +58,8 @@ class PretrainConfig:
     model
         The Transformer.
     n_genes
-        Most genes of the vocabulary: those that vary most in most files. All, if there are fewer.
+        Most genes of the vocabulary; each file names its most variable in turn. All, if there
+        are fewer.
     mask_ratios
         Shares of a cell's tokens whose values are hidden, above 0 and below 1; each cell of each
         step draws one.

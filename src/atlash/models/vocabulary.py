@@ -111,7 +111,7 @@ def learn_vocabulary(
     options
         How to read them.
     n_genes
-        Most genes, those that vary most in most sources; without effect on given names.
+        Most genes; each source names its most variable in turn. Without effect on given names.
     names
         The genes to take; ``None`` chooses among those that are expressed.
     progress
@@ -154,10 +154,23 @@ def learn_vocabulary(
         raise EmptyInputError(msg)
     if names is not None:
         return Vocabulary(genes, (detected + 1) / (detected + 1).sum())
-    ranked = rank_by_dispersion(moments, n_top=n_genes)
+    ranked = _in_turn(moments)
     chosen = np.sort(ranked[detected[ranked] > 0][:n_genes])
     weight = detected[chosen] / detected[chosen].sum()
     return Vocabulary(GeneTable.from_frame(genes.to_frame().iloc[chosen]), weight)
+
+
+def _in_turn(
+    moments: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
+) -> NDArray[np.int64]:
+    """Return all genes, each source naming its most variable in turn.
+
+    So a source alone in its species or panel has its say; ties go to genes that vary in more
+    sources.
+    """
+    orders = [rank_by_dispersion([pair], n_top=1) for pair in moments]
+    ranks = np.array([np.argsort(order) for order in orders])
+    return np.lexsort((np.median(ranks, axis=0), ranks.min(axis=0)))
 
 
 def _given(names: Sequence[str]) -> GeneTable:
