@@ -113,11 +113,14 @@ def test_names_of_types_and_cells_carry_no_information(atlas_counts, reference, 
 
 
 def test_learning_takes_counts_and_labels_and_nothing_else():
-    """The learning function has no way to a file, an AnnData, or a query."""
+    """The learning function has no way to a file, an AnnData, or a query.
+
+    An encoder that was pre-trained without labels may be given, as its weights and genes.
+    """
     import inspect
 
     assert list(inspect.signature(learn).parameters) == [
         "cells", "genes", "types", "config", "options",
     ]  # fmt: skip
     fields = list(inspect.signature(LearnOptions).parameters)
-    assert fields == ["device", "random_state", "n_threads", "progress"]
+    assert fields == ["device", "random_state", "n_threads", "progress", "encoder"]
