@@ -14,8 +14,8 @@ import torch
 
 from atlash.data.split import group_folds
 from atlash.models.calibration import fit_calibration
+from atlash.models.folds import planned
 from atlash.models.held_out import HeldOutFold
-from atlash.models.learn import planned
 from atlash.models.mining import (
     Evidence,
     SeenFold,
@@ -105,8 +105,7 @@ def _train(
         anchors=anchors_of(cells.n_types, seed),
         config=config,
         validation=None,
-        run=Run(torch.device("cpu"), seed, threading.Event(), _ignore),
-        start=start,
+        run=Run(torch.device("cpu"), seed, threading.Event(), _ignore, start=start),
     )
 
 

@@ -19,7 +19,7 @@ import torch
 from atlash.codes.anchors import choose_n_bits, make_anchors
 from atlash.codes.similarity import similarity
 from atlash.config import TrainConfig
-from atlash.models.learn import planned
+from atlash.models.folds import planned
 from atlash.models.prepare import LabelledCounts, freeze, normalised_features, training_cells
 from atlash.nn.inference import encode
 from atlash.nn.train import Run, single_thread, train

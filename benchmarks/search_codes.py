@@ -17,7 +17,7 @@ from atlash.codes.anchors import choose_n_bits, make_anchors
 from atlash.codes.similarity import similarity
 from atlash.config import TrainConfig
 from atlash.models.detail import components, fit_detail
-from atlash.models.learn import planned
+from atlash.models.folds import planned
 from atlash.models.prepare import LabelledCounts, freeze, normalised_features, training_cells
 from atlash.nn.device import resolve_device
 from atlash.nn.inference import encode

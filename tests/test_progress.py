@@ -33,11 +33,21 @@ def test_counts_the_steps_it_is_told(capsys):
 
 
 @pytest.mark.usefixtures("terminal")
+def test_shows_a_note_beside_the_bar(capsys):
+    with track("Pre-training", 4, show=True) as advance:
+        advance(1, "loss 0.2500")
+        advance(2, note="loss 0.1250")
+    shown = capsys.readouterr().err
+    assert "loss 0.1250" in shown
+    assert "75%" in shown
+
+
+@pytest.mark.usefixtures("terminal")
 def test_shows_nothing_when_not_asked(capsys):
     with track("Learning", 3, show=False) as advance:
         advance()
         advance(2)
-        advance(steps=3)
+        advance(steps=3, note="loss 1")
     shown = capsys.readouterr()
     assert shown.err == shown.out == ""
 

@@ -16,23 +16,33 @@ if TYPE_CHECKING:
         AnnotateConfig,
         BuildConfig,
         ClusterConfig,
+        EmbedConfig,
+        FineTuneConfig,
         LossConfig,
         MiningConfig,
+        PretrainConfig,
         SearchConfig,
         TrainConfig,
+        TransformerConfig,
     )
+    from atlash.models.pretrained import PretrainedEncoder
     from atlash.reference import Reference
 
 __all__ = [
     "AnnotateConfig",
     "BuildConfig",
     "ClusterConfig",
+    "EmbedConfig",
+    "FineTuneConfig",
     "HashClusterer",
     "LossConfig",
     "MiningConfig",
+    "PretrainConfig",
+    "PretrainedEncoder",
     "Reference",
     "SearchConfig",
     "TrainConfig",
+    "TransformerConfig",
     "__version__",
     "errors",
     "pl",
@@ -43,12 +53,17 @@ _HOME = {
     "AnnotateConfig": "atlash.config",
     "BuildConfig": "atlash.config",
     "ClusterConfig": "atlash.config",
+    "EmbedConfig": "atlash.config",
+    "FineTuneConfig": "atlash.config",
     "HashClusterer": "atlash.clustering",
     "LossConfig": "atlash.config",
     "MiningConfig": "atlash.config",
+    "PretrainConfig": "atlash.config",
+    "PretrainedEncoder": "atlash.models.pretrained",
     "Reference": "atlash.reference",
     "SearchConfig": "atlash.config",
     "TrainConfig": "atlash.config",
+    "TransformerConfig": "atlash.config",
 }
 
 

@@ -220,6 +220,29 @@ class UmapKeys:
 
 
 @dataclass(frozen=True)
+class EmbeddingKeys:
+    """Names of what :func:`atlash.tl.embed` writes.
+
+    Parameters
+    ----------
+    prefix
+        Key of ``uns``, and what that of ``obsm`` ends with.
+    """
+
+    prefix: str = f"{DEFAULT_PREFIX}_pretrained"
+
+    @property
+    def embedding(self) -> str:
+        """``obsm``: the embedding of each cell."""
+        return f"X_{self.prefix}"
+
+    @property
+    def provenance(self) -> str:
+        """``uns``: versions, encoder and how the input was read."""
+        return self.prefix
+
+
+@dataclass(frozen=True)
 class ClusterKeys:
     """Names of what :func:`atlash.tl.cluster` writes.
 

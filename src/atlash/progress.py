@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class Advance(Protocol):
     """Told of work done; may be called from any thread."""
 
-    def __call__(self, steps: int = 1) -> None:
-        """Note that so many steps are done."""
+    def __call__(self, steps: int = 1, note: str = "") -> None:
+        """Note that so many steps are done, and show a note beside the bar."""
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def track(description: str, total: int, *, show: bool) -> Iterator[Advance]:
         False yields something that does nothing.
     """
     if not show:
-        yield lambda steps=1: None
+        yield lambda steps=1, note="": None
         return
     from rich.console import Console
     from rich.progress import (
@@ -48,12 +48,13 @@ def track(description: str, total: int, *, show: bool) -> Iterator[Advance]:
         TextColumn("{task.percentage:>3.0f}%"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
     )
     console = Console(stderr=True)
     seen = console.is_terminal or console.is_jupyter  # a log would get an empty line
     with Progress(*columns, console=console, transient=True, disable=not seen) as progress:
-        task = progress.add_task(description, total=total)
-        yield lambda steps=1: progress.advance(task, steps)
+        task = progress.add_task(description, total=total, note="")
+        yield lambda steps=1, note="": progress.update(task, advance=steps, note=note)
 
 
 def n_threads_or_all(n_threads: int | None) -> int:

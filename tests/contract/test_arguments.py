@@ -37,9 +37,7 @@ def test_every_argument_and_result_is_annotated(function):
     assert signature.return_annotation is not signature.empty
 
 
-@pytest.mark.parametrize(
-    "name", ["AnnotateConfig", "BuildConfig", "ClusterConfig", "SearchConfig", "TrainConfig"]
-)
+@pytest.mark.parametrize("name", [name for name in atlash.__all__ if name.endswith("Config")])
 def test_options_are_frozen_and_all_have_a_default(name):
     config = getattr(atlash, name)()
     first = dataclasses.fields(config)[0].name

@@ -20,9 +20,13 @@ PUBLIC = {
     "HashClusterer.predict": atlash.HashClusterer.predict,
     "HashClusterer.save": atlash.HashClusterer.save,
     "HashClusterer.load": atlash.HashClusterer.load,
+    "PretrainedEncoder.pretrain": atlash.PretrainedEncoder.pretrain,
+    "PretrainedEncoder.load": atlash.PretrainedEncoder.load,
+    "PretrainedEncoder.info": atlash.PretrainedEncoder.info,
     "tl.annotate": atlash.tl.annotate,
     "tl.cluster": atlash.tl.cluster,
     "tl.count_within": atlash.tl.count_within,
+    "tl.embed": atlash.tl.embed,
     "tl.evaluate": atlash.tl.evaluate,
     "tl.markers": atlash.tl.markers,
     "tl.neighbors": atlash.tl.neighbors,
@@ -37,14 +41,19 @@ PUBLIC = {
     "Hits.composition": atlash.tl.Hits.composition,
     "pl.confusion": atlash.pl.confusion,
 }
-RAISES_NOTHING = {"Reference.info", "Hits.to_adata"}
+RAISES_NOTHING = {"Reference.info", "PretrainedEncoder.info", "Hits.to_adata"}
 DATACLASSES = {
     "AnnotateConfig": atlash.AnnotateConfig,
     "BuildConfig": atlash.BuildConfig,
     "ClusterConfig": atlash.ClusterConfig,
+    "EmbedConfig": atlash.EmbedConfig,
+    "FineTuneConfig": atlash.FineTuneConfig,
+    "PretrainConfig": atlash.PretrainConfig,
+    "PretrainedEncoder": atlash.PretrainedEncoder,
     "Reference": atlash.Reference,
     "SearchConfig": atlash.SearchConfig,
     "TrainConfig": atlash.TrainConfig,
+    "TransformerConfig": atlash.TransformerConfig,
     "tl.Evaluation": atlash.tl.Evaluation,
     "tl.Hits": atlash.tl.Hits,
 }
@@ -131,3 +140,12 @@ def test_cluster_explains_every_key_that_it_writes():
     named += [graph.parameters, graph.distances, graph.connectivities]
     assert len(named) == 10
     assert not [key for key in named if f'"{key}"' not in atlash.tl.cluster.__doc__]
+
+
+def test_embed_explains_every_key_that_it_writes():
+    from atlash.keys import EmbeddingKeys
+
+    keys = EmbeddingKeys()
+    named = [getattr(keys, k) for k, v in vars(EmbeddingKeys).items() if isinstance(v, property)]
+    assert len(named) == 2
+    assert not [key for key in named if f'"{key}"' not in atlash.tl.embed.__doc__]

@@ -8,7 +8,8 @@ import scipy.sparse as sp
 
 from atlash.config import AnnotateConfig
 from atlash.keys import AnnotationKeys
-from atlash.models.learn import LearnOptions, learn
+from atlash.models.learn import learn
+from atlash.models.trainer import LearnOptions
 from atlash.reference import Reference
 from atlash.tl import annotate
 
@@ -87,7 +88,7 @@ def test_cells_without_a_label_teach_nothing(atlas_counts, tiny):
 
 def test_inner_folds_hold_whole_batches_out(atlas_counts, tiny, monkeypatch):
     """Confidence is calibrated on batches that the encoders calibrated have not seen."""
-    from atlash.models import learn as module
+    from atlash.models import folds as module
 
     seen = []
     take = module.group_folds
@@ -113,11 +114,14 @@ def test_names_of_types_and_cells_carry_no_information(atlas_counts, reference, 
 
 
 def test_learning_takes_counts_and_labels_and_nothing_else():
-    """The learning function has no way to a file, an AnnData, or a query."""
+    """The learning function has no way to a file, an AnnData, or a query.
+
+    An encoder that was pre-trained without labels may be given, as its weights and genes.
+    """
     import inspect
 
     assert list(inspect.signature(learn).parameters) == [
         "cells", "genes", "types", "config", "options",
     ]  # fmt: skip
     fields = list(inspect.signature(LearnOptions).parameters)
-    assert fields == ["device", "random_state", "n_threads", "progress"]
+    assert fields == ["device", "random_state", "n_threads", "progress", "encoder"]

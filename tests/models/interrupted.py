@@ -14,7 +14,7 @@ from atlash.models import learn
 N_STEPS = 1_000_000
 
 
-class Announced(learn._Trainer):
+class Announced(learn.Trainer):
     """Says on standard output when 400 steps are done; then an interruption is worth it."""
 
     n_done = 0
@@ -28,7 +28,7 @@ class Announced(learn._Trainer):
 
 
 def main(cells, path, n_threads):
-    learn._Trainer = Announced
+    learn.Trainer = Announced
     train = atlash.TrainConfig(
         n_steps=N_STEPS,
         max_epochs=1e9,

@@ -10,8 +10,9 @@ import pytest
 import atlash
 from atlash.data.genes import GeneTable
 from atlash.errors import TrainingError
-from atlash.models.learn import LearnOptions, learn
+from atlash.models.learn import learn
 from atlash.models.prepare import LabelledCounts
+from atlash.models.trainer import LearnOptions
 
 QUIET = atlash.AnnotateConfig(progress=False)
 

@@ -312,7 +312,7 @@ def test_an_interruption_in_any_phase_leaves_a_reference(noisy, tiny, monkeypatc
     budget = {"inner": 20, "whole": 95, "second": 121}.get(phase)
     done = 0
 
-    class Stopping(learning._Trainer):
+    class Stopping(learning.Trainer):
         def _advance(self, loss):
             nonlocal done
             super()._advance(loss)
@@ -323,7 +323,7 @@ def test_an_interruption_in_any_phase_leaves_a_reference(noisy, tiny, monkeypatc
     def interrupted(*arguments, **named):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(learning, "_Trainer", Stopping)
+    monkeypatch.setattr(learning, "Trainer", Stopping)
     if phase == "mining":
         monkeypatch.setattr(learning, "find_evidence", interrupted)
     config = replace(mining_config(tiny), n_threads=1)

@@ -21,6 +21,7 @@ from atlash.cli.evaluate import evaluate
 from atlash.cli.grow import add, merge, register, remove
 from atlash.cli.info import info
 from atlash.cli.messages import report
+from atlash.cli.pretrain import pretrain
 from atlash.cli.search import search
 from atlash.errors import AtlashError
 
@@ -33,7 +34,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 COMMANDS = (
-    build, annotate, evaluate, search, cluster, add, register, remove, merge, audit, info, demo
+    build, annotate, evaluate, search, cluster, pretrain, add, register, remove, merge, audit,
+    info, demo,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

@@ -46,6 +46,9 @@ def build(
         bool,
         typer.Option(help="Learn hard cells again; leave out those that look mislabelled."),
     ] = False,
+    encoder: Annotated[
+        Path | None, typer.Option(help="Pre-trained encoder to start from (a folder).")
+    ] = None,
     device: Annotated[str, typer.Option(help="Where to learn: auto, cpu, cuda, ...")] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     threads: options.Threads = None,
@@ -61,6 +64,7 @@ def build(
     check_target(output, overwrite=overwrite)
     config = BuildConfig(
         train=TrainConfig(n_bits=bits, loss=loss.value, mining=MiningConfig() if mine else None),
+        encoder=None if encoder is None else str(encoder),
         scale=scale.value,
         hierarchy=hierarchy,
         parents=tuple(parent) if parent else None,

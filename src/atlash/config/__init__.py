@@ -8,6 +8,14 @@ from atlash.config.clustering import (
     LearnConfig,
 )
 from atlash.config.learning import BuildConfig, HierarchySource, Quantisation, TrainConfig
+from atlash.config.pretraining import (
+    EmbedConfig,
+    FineTuneConfig,
+    PretrainConfig,
+    Sampling,
+    TransformerConfig,
+    ValueForm,
+)
 from atlash.config.rare import LossConfig, LossName, MiningConfig
 from atlash.config.reading import InputConfig, ScaleName
 
@@ -17,16 +25,22 @@ __all__ = [
     "BuildConfig",
     "ClusterConfig",
     "CountLaw",
+    "EmbedConfig",
+    "FineTuneConfig",
     "HierarchySource",
     "InputConfig",
     "LearnConfig",
     "LossConfig",
     "LossName",
     "MiningConfig",
+    "PretrainConfig",
     "Quantisation",
     "Ranking",
+    "Sampling",
     "ScaleName",
     "SearchConfig",
     "SearchMethod",
     "TrainConfig",
+    "TransformerConfig",
+    "ValueForm",
 ]

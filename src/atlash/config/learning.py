@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from atlash.config.pretraining import FineTuneConfig
+
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
@@ -145,6 +147,10 @@ class BuildConfig:
     ----------
     train
         How the encoder is learned.
+    encoder
+        Folder of a pre-trained encoder to start from; ``None`` starts from nothing.
+    fine_tune
+        How it is fine-tuned; without effect if there is none.
     scale
         Scale of the values; ``"auto"`` detects it.
     hierarchy
@@ -166,6 +172,8 @@ class BuildConfig:
     """
 
     train: TrainConfig = field(default_factory=TrainConfig)
+    encoder: str | None = None
+    fine_tune: FineTuneConfig = field(default_factory=FineTuneConfig)
     scale: ScaleName = "auto"
     hierarchy: HierarchySource | None = field(default=None, hash=False)  # a dict has no hash
     parents: tuple[str, ...] | None = None

@@ -10,7 +10,6 @@ import numpy as np
 from atlash.codes.pack import pack
 from atlash.codes.similarity import similarity
 from atlash.models.family import Family
-from atlash.nn.inference import encode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from atlash.models.detector import Detector, Judgement
     from atlash.models.exemplars import Exemplars
     from atlash.models.novelty import Novelty
-    from atlash.nn.weights import EncoderWeights
+    from atlash.nn.inference import Encoder
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,7 @@ class Annotator:
     """
 
     recipe: Recipe
-    weights: EncoderWeights
+    weights: Encoder
     anchors: NDArray[np.int8]
     types: list[str]
     calibration: Calibration
@@ -217,18 +216,14 @@ class Annotator:
         return 0 if self.detail is None else self.detail.n_bits
 
     def gene_weight(self) -> NDArray[np.float64]:
-        """Return what each gene is worth to the encoder ``(n_genes,)``, sum 1.
-
-        That is the norm of its row of the first layer: features are standardised, so rows
-        compare.
-        """
+        """Return what each gene is worth to the encoder ``(n_genes,)``, sum 1."""
         worth = np.zeros(len(self.recipe.genes))
-        worth[self.recipe.features] = np.linalg.norm(self.weights.first, axis=1)
+        worth[self.recipe.features] = self.weights.feature_weight()
         return np.asarray(worth / worth.sum())
 
     def codes(self, X: sp.csr_array, measured: NDArray[np.bool_]) -> Codes:
         """Return the codes of normalised cells, each on its own."""
-        z, components = encode(X, self.weights, measured)
+        z, components = self.weights.encode(X, measured)
         agreement = similarity(z, self.learned_anchors, "asymmetric")
         if self.detail is None:
             return Codes(z, np.empty((len(z), 0), dtype=np.float32), agreement)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,71 +10,37 @@ import numpy as np
 
 from atlash.codes.planes import most_detail_bits
 from atlash.data.normalize import Recipe
-from atlash.data.split import group_folds
 from atlash.models.annotator import Annotator
 from atlash.models.calibration import fit_calibration
 from atlash.models.detail import fit_detail
 from atlash.models.exemplars import fit_exemplars
-from atlash.models.held_out import HeldOutFold
-from atlash.models.mining import (
-    Mined,
-    SeenFold,
-    find_evidence,
-    mine,
-    second_draw,
-    second_phase,
-)
+from atlash.models.fine_tuning import FineTuning
+from atlash.models.folds import held_out_folds, inner_folds, pairs, planned, whole_fold
+from atlash.models.mining import second_phase
 from atlash.models.novelty import KnownCells, fit_novelty
-from atlash.models.prepare import TARGET_SUM, freeze, normalised_features, thinned, training_cells
+from atlash.models.phases import mined_cells, second
+from atlash.models.prepare import TARGET_SUM, freeze, normalised_features, thinned
+from atlash.models.trainer import Trainer
 from atlash.models.type_anchors import make_type_anchors
-from atlash.nn.device import resolve_device
-from atlash.nn.inference import encode
-from atlash.nn.train import Run, single_thread, train
+from atlash.nn.train import single_thread
 from atlash.progress import track
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
     from atlash.codes.anchors import AnchorReport
     from atlash.config import TrainConfig
     from atlash.data.genes import GeneTable
     from atlash.models.detail import Detail
     from atlash.models.family import Family
+    from atlash.models.folds import Fold
+    from atlash.models.held_out import HeldOutFold
+    from atlash.models.mining import Mined
     from atlash.models.prepare import Frozen, LabelledCounts
+    from atlash.models.trainer import LearnOptions
     from atlash.nn.train import Learned
-
-MIN_STEPS = 150
-"""Steps that even the smallest reference gets, unless fewer are asked for."""
-MAX_HELD_OUT = 4000
-"""Most held-out cells of a fold that are looked at."""
 
 
 class InterruptedLearningWarning(UserWarning):
     """The user cut learning short."""
-
-
-@dataclass(frozen=True)
-class LearnOptions:
-    """How learning runs, apart from what is learned.
-
-    Attributes
-    ----------
-    device
-        ``"auto"``, ``"cpu"``, ``"cuda"``, ...
-    random_state
-        Seed of everything.
-    n_threads
-        Encoders learned side by side.
-    progress
-        Show progress.
-    """
-
-    device: str
-    random_state: int
-    n_threads: int
-    progress: bool
 
 
 @dataclass(frozen=True)
@@ -105,23 +69,6 @@ class LearnReport:
     held_out_accuracy: float
     mined: Mined | None = None
     n_second_steps: int = 0
-
-
-@dataclass(frozen=True)
-class _Fold:
-    """One encoder to learn: from which cells, and which, perhaps none, are held out.
-
-    Of the held-out cells, whose ``rows`` among all cells these are, some are looked at. A second
-    phase goes on from ``start`` with the cells that it ``draws``, some of them repeatedly.
-    """
-
-    train: LabelledCounts
-    held_out: LabelledCounts
-    frozen: Frozen
-    config: TrainConfig
-    rows: NDArray[np.int64]
-    start: Learned | None = None
-    draws: NDArray[np.int64] | None = None
 
 
 @single_thread()
@@ -163,33 +110,24 @@ def learn(
     ------
     TrainingError
         If the loss is not finite.
+    GeneMismatchError
+        If a pre-trained encoder knows none of the genes.
     """
     seed = options.random_state
     anchors, anchor_report = make_type_anchors(len(types), family, config, random_state=seed)
     n_bits = anchor_report.n_bits
-    folds = _inner_folds(cells, config, seed)
+    tuning = None if options.encoder is None else FineTuning.of(options.encoder, genes)
+    folds = inner_folds(cells, config, seed)
     last = planned(config, len(cells))
     total = last.n_steps + sum(fold.config.n_steps for fold in folds)
     if config.mining is not None:
         total += second_phase(last, config.mining).n_steps
     with track("Learning", total, show=options.progress) as advance:
         parents = None if family is None else family.of_type
-        trainer = _Trainer(anchors, options, advance, parents=parents)
-        inner = trainer.run(folds)
-        mined = _mined(cells, folds, inner, config, trainer)
-        whole, kept = folds[0], inner[0]  # kept if the user cuts learning short
-        n_second = 0
-        if not trainer.stop.is_set():
-            shares = [done.n_steps / fold.config.n_steps for fold, done in _pairs(folds, inner)]
-            steps = max(1, round(float(np.median(shares)) * last.n_steps))
-            clean = cells if mined is None else cells[mined.clean]
-            final = _whole(clean, freeze(clean, config), replace(last, n_steps=steps))
-            learned = trainer.run([final])[0]
-            if 2 * learned.n_steps >= steps:
-                whole, kept = final, learned
-            if mined is not None and not trainer.stop.is_set():
-                kept, n_second = _second(cells, mined, final, learned, trainer)
-    held_out = _held_out_folds(folds, inner)
+        trainer = Trainer(anchors, options, advance, parents=parents, tuning=tuning)
+        done = _in_phases(cells, folds, last, trainer)
+    whole, kept, mined = done.whole, done.kept, done.mined
+    held_out = held_out_folds(folds, done.inner)
     known = KnownCells(normalised_features(cells, whole.frozen), cells.labels)
     shallow = normalised_features(thinned(cells, random_state=seed), whole.frozen)
     annotator = Annotator(
@@ -210,56 +148,39 @@ def learn(
         msg = f"Learning was interrupted after {kept.n_steps} steps; what was learned is kept."
         warnings.warn(msg, InterruptedLearningWarning, stacklevel=3)
     return annotator, LearnReport(
-        anchor_report, kept.n_steps, interrupted, _accuracy(held_out), mined, n_second
+        anchor_report, kept.n_steps, interrupted, _accuracy(held_out), mined, done.n_second
     )
 
 
-def _whole(cells: LabelledCounts, frozen: Frozen, config: TrainConfig) -> _Fold:
-    """Return the task of learning from all cells, none held out."""
-    nothing = np.empty(0, dtype=np.int64)
-    return _Fold(cells, cells[nothing], frozen, config, nothing)
+@dataclass(frozen=True)
+class _Done:
+    """Encoders of the inner folds, and the one that is kept, with the fold it was learned on."""
+
+    inner: list[Learned]
+    whole: Fold
+    kept: Learned
+    mined: Mined | None
+    n_second: int
 
 
-def _mined(
-    cells: LabelledCounts,
-    folds: list[_Fold],
-    inner: list[Learned],
-    config: TrainConfig,
-    trainer: _Trainer,
-) -> Mined | None:
-    """Find hard cells, if asked to; an interruption here ends learning as it does elsewhere."""
-    if config.mining is None or trainer.stop.is_set():
-        return None
-    seen = [
-        SeenFold(fold.train, fold.rows, fold.frozen, done) for fold, done in _pairs(folds, inner)
-    ]
-    try:
-        calibration = fit_calibration(_held_out_folds(folds, inner))
-        evidence = find_evidence(cells, seen, calibration, n_neighbors=config.mining.n_neighbors)
-    except KeyboardInterrupt:
-        trainer.stop.set()
-        return None
-    return mine(evidence, cells.labels, config.mining)
-
-
-def _second(
-    cells: LabelledCounts,
-    mined: Mined,
-    first: _Fold,
-    learned: Learned,
-    trainer: _Trainer,
-) -> tuple[Learned, int]:
-    """Go on with hard cells; return the encoder to keep, and the steps that it went on for.
-
-    Of a second phase that was cut short before its middle nothing is kept: its schedule begins
-    with rising steps.
-    """
-    draws = second_draw(mined, random_state=trainer.options.random_state)
-    fold = _whole(cells, first.frozen, second_phase(first.config, mined.config))
-    again = trainer.run([replace(fold, start=learned, draws=draws)])[0]
-    if 2 * again.n_steps < fold.config.n_steps:
-        return learned, 0
-    return replace(again, n_steps=learned.n_steps), again.n_steps
+def _in_phases(
+    cells: LabelledCounts, folds: list[Fold], last: TrainConfig, trainer: Trainer
+) -> _Done:
+    """Learn on inner folds, then on all cells, then on hard ones if asked to."""
+    inner = trainer.run(folds)
+    mined = mined_cells(cells, folds, inner, last, trainer)
+    whole, kept, n_second = folds[0], inner[0], 0  # kept if the user cuts learning short
+    if not trainer.stop.is_set():
+        shares = [done.n_steps / fold.config.n_steps for fold, done in pairs(folds, inner)]
+        steps = max(1, round(float(np.median(shares)) * last.n_steps))
+        clean = cells if mined is None else cells[mined.clean]
+        final = whole_fold(clean, freeze(clean, last), replace(last, n_steps=steps))
+        learned = trainer.run([final])[0]
+        if 2 * learned.n_steps >= steps:
+            whole, kept = final, learned
+        if mined is not None and not trainer.stop.is_set():
+            kept, n_second = second(cells, mined, final, learned, trainer)
+    return _Done(inner, whole, kept, mined, n_second)
 
 
 def _detail(cells: LabelledCounts, frozen: Frozen, n_bits: int, seed: int) -> Detail | None:
@@ -269,103 +190,3 @@ def _detail(cells: LabelledCounts, frozen: Frozen, n_bits: int, seed: int) -> De
 def _accuracy(held_out: list[HeldOutFold]) -> float:
     right = [fold.similarity("asymmetric").argmax(axis=1) == fold.labels for fold in held_out]
     return float(np.concatenate(right).mean())
-
-
-def planned(config: TrainConfig, n_cells: int) -> TrainConfig:
-    """Return the options with the steps that suit so many cells: few cells need fewer."""
-    by_epochs = max(MIN_STEPS, config.max_epochs * n_cells / config.batch_size)
-    return replace(config, n_steps=round(min(config.n_steps, by_epochs)))
-
-
-def _pairs(folds: list[_Fold], inner: list[Learned]) -> list[tuple[_Fold, Learned]]:
-    return list(zip(folds, inner, strict=True))
-
-
-def _inner_folds(cells: LabelledCounts, config: TrainConfig, seed: int) -> list[_Fold]:
-    splits = group_folds(cells.labels, cells.groups, n_folds=config.n_folds, random_state=seed)
-    rng = np.random.default_rng(seed)
-    folds = []
-    for train_index, held_out in splits:
-        part = cells[train_index]
-        few = np.sort(rng.permutation(held_out)[:MAX_HELD_OUT])
-        own = planned(config, len(part))
-        folds.append(_Fold(part, cells[few], freeze(part, config), own, held_out))
-    return folds
-
-
-class _Trainer:
-    """Learns encoders side by side, each on one thread, until done or interrupted."""
-
-    def __init__(
-        self,
-        anchors: NDArray[np.int8],
-        options: LearnOptions,
-        advance: Callable[[], None],
-        *,
-        parents: NDArray[np.int64] | None = None,
-    ) -> None:
-        self.anchors = anchors
-        self.parents = parents
-        self.options = options
-        self.advance = advance
-        self.device = resolve_device(options.device)
-        self.stop = threading.Event()
-
-    def run(self, folds: list[_Fold]) -> list[Learned]:
-        """Learn one encoder a fold."""
-        with ThreadPoolExecutor(self.options.n_threads) as pool:
-            futures = [pool.submit(self._learn, fold) for fold in folds]
-            self._wait(futures)
-            return [future.result() for future in futures]
-
-    def _learn(self, fold: _Fold) -> Learned:
-        validation = training_cells(fold.held_out, fold.frozen) if len(fold.held_out) else None
-        cells = training_cells(fold.train, fold.frozen)
-        if fold.draws is not None:
-            cells = replace(
-                cells,
-                counts=cells.counts[fold.draws],
-                library=cells.library[fold.draws],
-                labels=cells.labels[fold.draws],
-            )
-        return train(
-            cells,
-            fold.frozen.standardiser,
-            fold.frozen.axes,
-            # a second phase keeps the anchors of the first, also where they were learned
-            anchors=self.anchors if fold.start is None else fold.start.anchors,
-            config=fold.config,
-            validation=validation,
-            run=Run(self.device, self.options.random_state, self.stop, self._advance),
-            start=fold.start,
-            parents=self.parents,
-        )
-
-    def _advance(self, loss: float) -> None:
-        self.advance()
-
-    def _wait(self, futures: list[Future[Learned]]) -> None:
-        """Wait for all; the first interruption ends learning early, a second one aborts."""
-        try:
-            wait(futures, return_when=FIRST_EXCEPTION)
-        except KeyboardInterrupt:
-            self.stop.set()
-            wait(futures)
-        if any(future.done() and future.exception() for future in futures):
-            self.stop.set()
-
-
-def _held_out_folds(folds: list[_Fold], inner: list[Learned]) -> list[HeldOutFold]:
-    """Return the held-out cells' codes, each from the encoder that has not seen them.
-
-    Encoders that an interruption left far behind are no evidence of the one that is kept.
-    """
-    shares = [learned.n_steps / fold.config.n_steps for fold, learned in _pairs(folds, inner)]
-    found = []
-    for (fold, learned), share in zip(_pairs(folds, inner), shares, strict=True):
-        if 2 * share < max(shares):  # never so without: half the steps are always taken
-            continue
-        X = normalised_features(fold.held_out, fold.frozen)
-        z = encode(X, learned.weights, np.ones(X.shape[1], dtype=bool)).z
-        found.append(HeldOutFold(z, fold.held_out.labels, learned.anchors))
-    return found

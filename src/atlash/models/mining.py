@@ -24,7 +24,6 @@ import numpy as np
 
 from atlash.codes.similarity import similarity
 from atlash.models.prepare import normalised_features
-from atlash.nn.inference import encode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,7 +155,7 @@ def find_evidence(
             continue
         part = cells[rows]
         X = normalised_features(part, fold.frozen)
-        z = encode(X, fold.learned.weights, np.ones(X.shape[1], dtype=bool)).z
+        z = fold.learned.weights.encode(X, np.ones(X.shape[1], dtype=bool)).z
         similar = similarity(z, fold.learned.anchors, METHOD)
         here = np.arange(len(rows))
         others = np.where(known, similar, -np.inf)

@@ -65,7 +65,4 @@ def matched_to_query(annotator: Annotator, bound: BoundSource, chunk_size: int) 
         squares += np.bincount(part.X.indices, weights=data**2, minlength=len(total))
     mean = total / n
     scale = np.sqrt(np.maximum(squares / n - mean**2, 0))
-    own = annotator.weights
-    inverse = np.divide(1, scale, out=own.inverse_scale.astype(np.float64), where=scale > 0)
-    weights = replace(own, mean=mean.astype(np.float32), inverse_scale=inverse.astype(np.float32))
-    return replace(annotator, weights=weights)
+    return replace(annotator, weights=annotator.weights.matched(mean, scale))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
@@ -28,6 +28,38 @@ class Encoded(NamedTuple):
 
     z: Floats
     components: Floats
+
+
+class Encoder(Protocol):
+    """What turns normalised cells into codes: sparse networks, or a fine-tuned Transformer.
+
+    It is a dataclass whose fields are arrays, which is how it is saved.
+    """
+
+    @property
+    def n_features(self) -> int:
+        """Genes that it is given."""
+        ...
+
+    @property
+    def n_bits(self) -> int:
+        """Length of a code."""
+        ...
+
+    def feature_weight(self) -> NDArray[np.float64]:
+        """Return what each feature is worth to it ``(n_features,)``, at least 0."""
+        ...
+
+    def encode(self, X: csr_array, measured: NDArray[np.bool_]) -> Encoded:
+        """Encode normalised cells, each on its own; see :func:`encode`."""
+        ...
+
+    def matched(self, mean: NDArray[np.float64], scale: NDArray[np.float64]) -> Encoder:
+        """Return the encoder with other statistics of the features ``(n_features,)``.
+
+        Where the standard deviation ``scale`` is 0, the encoder's own is kept.
+        """
+        ...
 
 
 def encode(X: csr_array, weights: EncoderWeights, measured: NDArray[np.bool_]) -> Encoded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from atlash.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What codes are to say.
+
+    Attributes
+    ----------
+    anchors
+        One row of -1 and +1 a type ``(n_types, n_bits)``.
+    parents
+        Parent of each type ``(n_types,)``, numbered from 0; ``None`` without a hierarchy.
+    """
+
+    anchors: NDArray[np.int8]
+    parents: NDArray[np.int64] | None = None
 
 
 class Objective(nn.Module):

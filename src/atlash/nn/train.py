@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from atlash.config import TrainConfig
     from atlash.nn.batches import Standardiser, TrainingCells
-    from atlash.nn.weights import EncoderWeights
+    from atlash.nn.inference import Encoder
 
 MIN_SCHEDULE = 10
 """Steps below which the schedule has no room to rise and fall."""
@@ -55,12 +55,15 @@ class Run:
         Once set, training ends after the current step and keeps what it has.
     progress
         Told of each step.
+    start
+        An earlier phase with the same features and axes to go on from; ``None`` starts anew.
     """
 
     device: torch.device
     random_state: int
     stop: threading.Event
     progress: Progress
+    start: Learned | None = None
 
 
 @dataclass(frozen=True)
@@ -77,13 +80,13 @@ class Learned:
         Steps after which the encoder was kept: all, fewer if held-out cells were labelled
         clearly better earlier, or as many as an interruption left.
     state
-        The encoder as torch has it, from which a second phase goes on.
+        The encoder as torch has it, from which a second phase goes on; empty where none can.
     """
 
-    weights: EncoderWeights
+    weights: Encoder
     anchors: NDArray[np.int8]
     n_steps: int
-    state: dict[str, Tensor]
+    state: dict[str, Tensor] = field(default_factory=dict)
 
 
 @contextmanager
@@ -110,7 +113,6 @@ def train(
     config: TrainConfig,
     validation: TrainingCells | None,
     run: Run,
-    start: Learned | None = None,
     parents: NDArray[np.int64] | None = None,
 ) -> Learned:
     """Learn an encoder.
@@ -134,9 +136,7 @@ def train(
         Held-out cells: an earlier encoder is kept if it labels them clearly better than the
         last. ``None`` keeps the last.
     run
-        Where, from which seed, and who may end it.
-    start
-        An earlier phase with the same features and axes to go on from; ``None`` starts anew.
+        Where, from which seed, who may end it, and what it goes on from.
     parents
         Parent of each type ``(n_types,)``, numbered from 0; ``None`` without a hierarchy.
 
@@ -152,8 +152,8 @@ def train(
         device=run.device,
         random_state=run.random_state,
     )
-    if start is not None:
-        encoder.load_state_dict(start.state)
+    if run.start is not None:
+        encoder.load_state_dict(run.start.state)
     objective = Objective(
         anchors, cells.labels, config, random_state=run.random_state, parents=parents
     ).to(run.device)

@@ -6,13 +6,19 @@ an encoder, not to use it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from atlash.nn.compiled import Compiled
+from atlash.nn.inference import Encoded, encode
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_array
+
     from atlash.nn.tiles import Floats
 
 
@@ -85,6 +91,27 @@ class EncoderWeights:
     def compiled(self) -> Compiled:
         """The weights as the compiled forward pass reads them."""
         return Compiled.of(self)
+
+    def feature_weight(self) -> NDArray[np.float64]:
+        """Return the norm of each feature's row of the first layer ``(n_features,)``.
+
+        Features are standardised, so rows compare.
+        """
+        return np.asarray(np.linalg.norm(self.first, axis=1), dtype=np.float64)
+
+    def encode(self, X: csr_array, measured: NDArray[np.bool_]) -> Encoded:
+        """Encode normalised cells, each on its own; see :func:`atlash.nn.inference.encode`."""
+        return encode(X, self, measured)
+
+    def matched(self, mean: NDArray[np.float64], scale: NDArray[np.float64]) -> EncoderWeights:
+        """Return the encoder with other statistics of the features ``(n_features,)``.
+
+        Where the standard deviation ``scale`` is 0, the encoder's own is kept.
+        """
+        inverse = np.divide(1, scale, out=self.inverse_scale.astype(np.float64), where=scale > 0)
+        return replace(
+            self, mean=mean.astype(np.float32), inverse_scale=inverse.astype(np.float32)
+        )
 
     def arrays(self) -> dict[str, Floats]:
         """Return all arrays by name, in the order above."""

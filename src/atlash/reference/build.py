@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, get_args
@@ -17,7 +17,9 @@ from atlash.config.rare import loss_config
 from atlash.data.source import open_sources
 from atlash.errors import InputError
 from atlash.models.family import Family
-from atlash.models.learn import LearnOptions, LearnReport, learn
+from atlash.models.learn import LearnReport, learn
+from atlash.models.pretrained import PretrainedEncoder
+from atlash.models.trainer import LearnOptions
 from atlash.progress import n_threads_or_all
 from atlash.reference.columns import CELL_ID, cells_table
 from atlash.reference.encoding import encode_all
@@ -87,8 +89,12 @@ def build_parts(
     -------
     Annotator, cells, facts, and what was mined, if it was.
     """
+    request = _with_steps_of_fine_tuning(request)
     config = request.config
     check_build_config(config)
+    encoder = None
+    if config.encoder is not None:
+        encoder = PretrainedEncoder.load(config.encoder)
     sources = open_sources(cells, request.layer)
     labels = read_labels(
         sources,
@@ -114,7 +120,7 @@ def build_parts(
         labels.types,
         config=config.train,
         options=LearnOptions(
-            request.device, request.random_state, n_threads, progress=config.progress
+            request.device, request.random_state, n_threads, config.progress, encoder
         ),
         family=Family.of(parents) if parents else None,
     )
@@ -126,7 +132,27 @@ def build_parts(
         ids = table[CELL_ID].take(place[gathered.rows]).to_pylist()
         mined = mined_frame(report.mined, ids, labels=gathered.cells.labels, types=labels.types)
     meta = _meta(sources, labels, gathered, report, request) | hierarchy_facts(annotator, request)
+    if encoder is not None:
+        meta["fine_tuned_from"] = {
+            "fingerprint": encoder.fingerprint,
+            "n_steps": encoder.facts["learned"]["n_steps"],
+            "n_cells": encoder.facts["n_cells"],
+        }
     return annotator, table, meta, mined
+
+
+def _with_steps_of_fine_tuning(request: BuildRequest) -> BuildRequest:
+    """Put the steps, batches and rate of fine-tuning, if there is any, in their place."""
+    chosen = request.config.fine_tune
+    if request.config.encoder is None:
+        return request
+    train = replace(
+        request.config.train,
+        n_steps=chosen.n_steps,
+        batch_size=chosen.batch_size,
+        learning_rate=chosen.learning_rate,
+    )
+    return replace(request, config=replace(request.config, train=train))
 
 
 def check_build_config(config: BuildConfig) -> None:
@@ -150,6 +176,12 @@ def check_build_config(config: BuildConfig) -> None:
         msg = f"`quantisation` is {train.quantisation!r}, but must be one of {forms}."
         raise InputError(msg)
     check_rare(train)
+    if train.mining is not None and config.encoder is not None:
+        msg = (
+            "`mining` learns hard cells in a second phase, which a pre-trained encoder has not. "
+            "Leave out `mining` (--mine), or `encoder` (--encoder)."
+        )
+        raise InputError(msg)
     values = vars(train) | {
         "max_unlabelled": config.max_unlabelled,
         "chunk_size": config.chunk_size,

@@ -19,6 +19,7 @@ from atlash.models.detector import Detector
 from atlash.models.exemplars import NO_BATCH, Exemplars
 from atlash.models.novelty import Novelty, Scorer
 from atlash.models.pc_space import PCSpace
+from atlash.nn.transformer_encoder import TransformerEncoder
 from atlash.nn.weights import EncoderWeights
 from atlash.reference.arrays import fingerprint
 
@@ -27,12 +28,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from atlash.nn.inference import Encoder
+
 EXEMPLARS, DETECTOR = "exemplars", "detector"
 """Arrays whose names begin so came after the encoder and do not change codes."""
 BATCHES = f"{EXEMPLARS}.batches"
 PARENT = "parent"
 Arrays = dict[str, "NDArray[Any]"]
-Part = TypeVar("Part", EncoderWeights, Calibration, PCSpace, Scorer, Detail, Exemplars, Detector)
+Part = TypeVar(
+    "Part", EncoderWeights, TransformerEncoder, Calibration, PCSpace, Scorer, Detail, Exemplars,
+    Detector,
+)  # fmt: skip
 
 
 def annotator_arrays(annotator: Annotator) -> Arrays:
@@ -101,7 +107,7 @@ def restore_annotator(
         If parts are missing or do not fit together.
     """
     try:
-        weights = _part(EncoderWeights, "encoder", arrays)
+        weights = _encoder(arrays)
         feature = genes["feature"].to_numpy(np.int32)
         features = np.full(weights.n_features, -1, dtype=np.int32)
         features[feature[feature >= 0]] = np.flatnonzero(feature >= 0)
@@ -129,6 +135,13 @@ def restore_annotator(
             "They were changed after it was saved, or saved by another version: save it anew."
         )
         raise ReferenceFileError(msg) from error
+
+
+def _encoder(arrays: Mapping[str, NDArray[Any]]) -> Encoder:
+    """Return the encoder, of whichever kind it is."""
+    if "encoder.settings" in arrays:
+        return _part(TransformerEncoder, "encoder", arrays)
+    return _part(EncoderWeights, "encoder", arrays)
 
 
 def _with_batches(arrays: Mapping[str, NDArray[Any]]) -> Mapping[str, NDArray[Any]]:

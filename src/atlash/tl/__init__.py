@@ -3,6 +3,7 @@
 from atlash.tl.annotate import annotate
 from atlash.tl.cluster import cluster
 from atlash.tl.count import count_within
+from atlash.tl.embed import embed
 from atlash.tl.evaluate import evaluate
 from atlash.tl.evaluation import Evaluation
 from atlash.tl.hits import Hits
@@ -19,6 +20,7 @@ __all__ = [
     "annotate",
     "cluster",
     "count_within",
+    "embed",
     "evaluate",
     "markers",
     "neighbors",

@@ -1,0 +1,147 @@
+"""What pre-training without labels is worth where labels are few.
+
+A Transformer is pre-trained on all gene-named shared cells for a budget of minutes. No label is
+looked at; the expression of cells that are tested later is among them, as it is when somebody
+pre-trains on an atlas and on new cells. Then 1, 5 and 10 % of the training cells of each group's
+first split keep their labels, at least three a type, and methods learn from these alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from atlash import PretrainConfig, TransformerConfig
+from benchmarks.machine import write_result
+from benchmarks.peers.linear import logistic_pcs
+from benchmarks.places import cache_folder
+from benchmarks.product import threads
+from benchmarks.product_pretraining import (
+    fine_tuned,
+    logistic_on_embeddings,
+    pretrained,
+    untrained,
+)
+from benchmarks.scores import agreement
+from benchmarks.tasks import GROUPS, annotation_tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benchmarks.outcome import Outcome
+    from benchmarks.tasks import Task
+
+SHARES = (0.01, 0.05, 0.1)
+LEAST = 3
+"""Labelled cells of each type, as far as there are so many."""
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks pretraining", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=40.0, help="budget of pre-training")
+    parser.add_argument("--tokens", type=int, default=128, help="genes of a cell that are read")
+    parser.add_argument("--genes", type=int, default=4000, help="vocabulary")
+    parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
+    parser.add_argument("--shares", nargs="+", type=float, default=list(SHARES))
+    parser.add_argument("--seeds", type=int, default=5, help="draws of the labelled cells")
+    parser.add_argument("--methods", nargs="+", help="some of the methods; all by default")
+    parser.add_argument("--trial", action="store_true", help="write no result")
+    options = parser.parse_args(arguments)
+    config = PretrainConfig(
+        model=TransformerConfig(n_tokens=options.tokens),
+        n_genes=options.genes,
+        n_threads=threads(),
+    )
+    folder = cache_folder(
+        f"pretraining-{options.minutes:g}-{options.tokens}-{options.genes}-{threads()}"
+    )
+    encoder, cost = pretrained(folder, config, minutes=options.minutes)
+    nothing = untrained(folder, config)
+    methods: dict[str, Callable[[Task, int], Outcome]] = {
+        "logistic regression on PCs": lambda task, _: logistic_pcs(task),
+        "hash encoder": lambda task, seed: fine_tuned(task, None, seed),
+        "logistic regression on embeddings": lambda task, _: logistic_on_embeddings(
+            task, folder / "trained"
+        ),
+        "logistic regression on untrained embeddings": lambda task, _: logistic_on_embeddings(
+            task, nothing
+        ),
+        "Transformer, fine-tuned": lambda task, seed: fine_tuned(task, folder / "trained", seed),
+        "Transformer, from scratch": lambda task, seed: fine_tuned(task, nothing, seed),
+    }
+    chosen = options.methods or list(methods)
+    rows: list[dict[str, Any]] = []
+    for task, share, seed in few_labels(options.groups, options.shares, options.seeds):
+        for method in chosen:
+            outcome = methods[method](task, seed)
+            found = agreement(task, outcome.labels)
+            rows.append(
+                {
+                    "task": task.name,
+                    "group": task.group,
+                    "share": share,
+                    "seed": seed,
+                    "n_labelled": len(task.train_rows),
+                    "method": method,
+                    "macro_f1": found.macro_f1,
+                    "accuracy": found.accuracy,
+                    "fit_seconds": outcome.fit_seconds,
+                    "cells_a_second": len(task.test_rows) / outcome.predict_seconds,
+                }
+            )
+            print(
+                f"{task.name:28} {share:5.0%} {method:44} {found.macro_f1:.4f} "
+                f"{found.accuracy:.4f} {outcome.fit_seconds:8.1f} s",
+                flush=True,
+            )
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    result = {
+        "pretraining": cost
+        | {"minutes": options.minutes, "tokens": options.tokens, "genes": options.genes}
+        | {"losses": encoder.facts["learned"]["losses"], "peak_gb_of_this_process": memory},
+        "runs": rows,
+        "means": means(rows, chosen, options.shares),
+    }
+    if not options.trial:
+        print(write_result("pretraining", result))
+
+
+def few_labels(
+    groups: list[str], shares: list[float], n_seeds: int
+) -> Iterator[tuple[Task, float, int]]:
+    """Yield each group's first split with a share of its labelled cells, drawn by type."""
+    seen = set()
+    for task in annotation_tasks(tuple(groups)):
+        if task.group in seen:
+            continue
+        seen.add(task.group)
+        for share in shares:
+            for seed in range(n_seeds):
+                rng = np.random.default_rng([seed, round(1000 * share)])
+                rows = []
+                for kind in np.unique(task.labels):
+                    own = task.train_rows[task.labels == kind]
+                    n = min(len(own), max(LEAST, round(share * len(own))))
+                    rows.append(rng.choice(own, n, replace=False))
+                yield replace(task, train_rows=np.sort(np.concatenate(rows))), share, seed
+
+
+def means(
+    rows: list[dict[str, Any]], methods: list[str], shares: list[float]
+) -> dict[str, dict[str, float]]:
+    """Return the mean macro-F1 of each method and share, groups weighed alike; print a table."""
+    found: dict[str, dict[str, float]] = {}
+    for method in methods:
+        found[method] = {}
+        for share in shares:
+            own = [r for r in rows if r["method"] == method and r["share"] == share]
+            groups = {r["group"] for r in own}
+            by_group = [np.mean([r["macro_f1"] for r in own if r["group"] == g]) for g in groups]
+            found[method][f"{share:g}"] = float(np.mean(by_group))
+        figures = "  ".join(f"{value:.4f}" for value in found[method].values())
+        print(f"{method:44} {figures}", flush=True)
+    return found

@@ -1,0 +1,113 @@
+"""What the benchmark of pre-training calls of atlash."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+import atlash
+from benchmarks.outcome import NOTHING, Outcome
+from benchmarks.peers.linear import MAX_ITER
+from benchmarks.places import data_root
+from benchmarks.product import label, threads
+from benchmarks.tasks import BATCH, FILES, LABELS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import anndata as ad
+    from numpy.typing import NDArray
+
+    from benchmarks.tasks import Task
+
+GENE_NAMED = (*FILES.values(), "paul15.h5ad")
+"""Shared files that name their genes; the others cannot be joined."""
+TIMED_STEPS = 12
+UNTRAINED = 1e-12
+"""Learning rate at which one step changes nothing that counts."""
+
+
+def pretrained(
+    folder: Path, config: atlash.PretrainConfig, *, minutes: float
+) -> tuple[atlash.PretrainedEncoder, dict[str, float]]:
+    """Pre-train on all gene-named shared cells for a budget; return the encoder and its cost.
+
+    The number of steps is what a few timed ones say; an encoder that is there goes on.
+    """
+    cells = [data_root() / name for name in GENE_NAMED]
+    path = folder / "trained"
+    if not path.exists():
+        seconds = []
+        for n_steps in (1, 1, 1 + TIMED_STEPS):  # the first also compiles
+            start = perf_counter()
+            short = replace(config, n_steps=n_steps)
+            timed = folder / f"timed-{n_steps}"
+            shutil.rmtree(timed, ignore_errors=True)
+            atlash.PretrainedEncoder.pretrain(cells, timed, config=short)
+            seconds.append(perf_counter() - start)
+        a_step = max(1e-3, seconds[2] - seconds[1]) / TIMED_STEPS
+        config = replace(config, n_steps=max(2, round(60 * minutes / a_step)))
+    else:
+        n_steps = atlash.PretrainedEncoder.load(path).facts["settings"]["n_steps"]
+        config = replace(config, n_steps=n_steps)
+    start = perf_counter()
+    encoder = atlash.PretrainedEncoder.pretrain(cells, path, config=config, resume=path.exists())
+    seconds = perf_counter() - start
+    spent = folder / "cost.json"
+    if not spent.exists():  # a run that was taken up again tells the cost of its end alone
+        n_cells = config.n_steps * config.batch_size
+        cost = {"seconds": seconds, "steps": config.n_steps, "cells_a_second": n_cells / seconds}
+        spent.write_text(json.dumps(cost))
+    return encoder, json.loads(spent.read_text())
+
+
+def untrained(folder: Path, config: atlash.PretrainConfig) -> Path:
+    """Return an encoder of the same shape and vocabulary that has learned nothing."""
+    path = folder / "untrained"
+    if not path.exists():
+        cells = [data_root() / name for name in GENE_NAMED]
+        nothing = replace(config, n_steps=1, learning_rate=UNTRAINED, weight_decay=0.0)
+        atlash.PretrainedEncoder.pretrain(cells, path, config=nothing)
+    return path
+
+
+def logistic_on_embeddings(task: Task, encoder: Path) -> Outcome:
+    """Logistic regression on standardised embeddings."""
+    start = perf_counter()
+    scale = StandardScaler()
+    train = scale.fit_transform(embeddings(task.train, encoder))
+    model = LogisticRegression(max_iter=MAX_ITER).fit(train, task.labels)
+    fitted = perf_counter()
+    labels = model.predict(scale.transform(embeddings(task.test, encoder)))
+    return Outcome(labels, NOTHING, NOTHING, fitted - start, perf_counter() - fitted)
+
+
+def embeddings(cells: ad.AnnData, encoder: Path) -> NDArray[np.float32]:
+    """Return the embedding of each cell."""
+    config = atlash.EmbedConfig(n_threads=threads(), progress=False)
+    atlash.tl.embed(cells, encoder, config=config, key_added="pretrained")
+    return np.asarray(cells.obsm["X_pretrained"])
+
+
+def fine_tuned(task: Task, encoder: Path | None, seed: int) -> Outcome:
+    """Label by a reference that starts from an encoder, or by an ordinary one without."""
+    start = perf_counter()
+    config = atlash.BuildConfig(
+        encoder=None if encoder is None else str(encoder), n_threads=threads(), progress=False
+    )
+    batch_key = BATCH if task.batch_key else None
+    reference = atlash.Reference.build(
+        task.train, LABELS, batch_key, config=config, random_state=seed
+    )
+    built = perf_counter()
+    query = task.test
+    label(query, reference)
+    labels = np.asarray(query.obs["atlash_label"], dtype=str)
+    return Outcome(labels, NOTHING, NOTHING, built - start, perf_counter() - built)

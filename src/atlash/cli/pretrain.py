@@ -1,0 +1,117 @@
+"""``atlash pretrain``: learn an encoder from cells without labels."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from atlash.cli import options
+from atlash.cli.messages import warnings_as_notes
+from atlash.cli.options import ScaleOption
+from atlash.cli.tables import print_json
+from atlash.cli.training_tables import print_pretrained
+
+
+class ValuesOption(StrEnum):
+    """Forms of the values; see :data:`atlash.config.ValueForm`."""
+
+    bins = "bins"
+    continuous = "continuous"
+
+
+def pretrain(
+    cells: Annotated[list[Path], typer.Argument(help="Cells (.h5ad or .zarr), no labels needed.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write the encoder to.")],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")
+    ] = False,
+    batch_key: Annotated[
+        str | None, typer.Option(help="Column of obs with the batch, a token of its own.")
+    ] = None,
+    vocabulary: Annotated[
+        Path | None,
+        typer.Option(help="Text file with one gene a line; chosen from the cells by default."),
+    ] = None,
+    genes: Annotated[int, typer.Option(min=2, help="Most genes that are chosen.")] = 8000,
+    tokens: Annotated[int, typer.Option(min=2, help="Most genes of a cell that are read.")] = 512,
+    values: Annotated[
+        ValuesOption, typer.Option(help="Values by rank, or continuous.")
+    ] = ValuesOption.bins,
+    width: Annotated[int, typer.Option(help="Length of an embedding.")] = 128,
+    layers: Annotated[int, typer.Option(help="Layers of the Transformer.")] = 4,
+    heads: Annotated[int, typer.Option(help="Attention heads of a layer.")] = 4,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps.")] = 10_000,
+    batch_size: Annotated[int, typer.Option(help="Cells a step, a multiple of 8.")] = 64,
+    learning_rate: Annotated[float, typer.Option(help="Greatest learning rate.")] = 1e-3,
+    layer: options.Layer = None,
+    gene_column: options.GeneColumn = None,
+    scale: options.Scale = ScaleOption.auto,
+    device: Annotated[str, typer.Option(help="Where to learn: auto, cpu, cuda, ...")] = "auto",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    threads: options.Threads = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Learn an encoder from CELLS without labels. Ctrl-C ends early; --resume goes on."""
+    from atlash.config import PretrainConfig, TransformerConfig
+    from atlash.models.pretrained import PretrainedEncoder
+
+    config = PretrainConfig(
+        model=TransformerConfig(
+            n_tokens=tokens,
+            values=values.value,
+            width=width,
+            n_layers=layers,
+            n_heads=heads,
+            n_hidden=4 * width,
+        ),
+        n_genes=genes,
+        n_steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        layer=layer,
+        gene_column=gene_column,
+        scale=scale.value,
+        n_threads=threads,
+        progress=not quiet,
+    )
+    with warnings_as_notes():
+        encoder = PretrainedEncoder.pretrain(
+            [*cells],
+            out,
+            batch_key=batch_key,
+            vocabulary=None if vocabulary is None else _names(vocabulary),
+            resume=resume,
+            config=config,
+            device=device,
+            random_state=seed,
+        )
+    info = encoder.info()
+    if as_json:
+        print_json(info)
+    else:
+        print_pretrained(info, out)
+    if not info["learned"]["finished"]:
+        raise typer.Exit(130)
+
+
+def _names(path: Path) -> list[str]:
+    """Return the lines of a file that are not empty.
+
+    Raises
+    ------
+    FileFormatError
+        If it cannot be read as text.
+    """
+    from atlash.errors import FileFormatError
+
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"The vocabulary {str(path)!r} cannot be read: {error}. Give text, one gene a line."
+        raise FileFormatError(msg) from error
+    return [line.strip() for line in lines if line.strip()]

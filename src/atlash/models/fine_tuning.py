@@ -1,0 +1,72 @@
+"""A pre-trained encoder that a reference's encoders start from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from atlash.data.genes import GeneNames, match_genes
+from atlash.nn.fine_tune import Start, fine_tune
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from atlash.config import TrainConfig
+    from atlash.data.genes import GeneTable
+    from atlash.models.prepare import Frozen
+    from atlash.models.pretrained import PretrainedEncoder
+    from atlash.nn.batches import TrainingCells
+    from atlash.nn.objective import Goal
+    from atlash.nn.train import Learned, Run
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """Learns encoders from a pre-trained one.
+
+    Attributes
+    ----------
+    encoder
+        The pre-trained encoder.
+    gene
+        Its gene for each gene of the reference ``(n_genes,)``, int32, -1 for none.
+    """
+
+    encoder: PretrainedEncoder
+    gene: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, encoder: PretrainedEncoder, genes: GeneTable) -> FineTuning:
+        """Match the genes of a reference with those of the encoder.
+
+        Raises
+        ------
+        GeneMismatchError
+            If they have none in common.
+        """
+        names = GeneNames(genes.namings, "the cells to learn from")
+        known = encoder.vocabulary
+        match = match_genes(names, known.genes, weight=known.weight, min_shared=0.0)
+        return cls(encoder, match.gene_of_column)
+
+    def learn(
+        self,
+        cells: TrainingCells,
+        frozen: Frozen,
+        *,
+        goal: Goal,
+        config: TrainConfig,
+        run: Run,
+    ) -> Learned:
+        """Fine-tune on some cells; see :func:`atlash.nn.fine_tune.fine_tune`."""
+        gene = self.gene[frozen.features]
+        return fine_tune(
+            Start.of(self.encoder.config, self.encoder.arrays, gene),
+            cells,
+            frozen.standardiser,
+            axes=frozen.axes,
+            goal=goal,
+            config=config,
+            run=run,
+        )

@@ -1,0 +1,70 @@
+import json
+
+import pytest
+
+TINY = (
+    "--steps", 2, "--batch-size", 16, "--width", 16, "--layers", 1, "--heads", 2,
+    "--tokens", 32, "--genes", 200, "--threads", 1, "--device", "cpu", "--quiet",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def model(atlash, files, tmp_path_factory):
+    """The outcome of a run, and its folder."""
+    path = tmp_path_factory.mktemp("pretrain") / "model"
+    cells = files / "atlas.h5ad", files / "query.h5ad"
+    return atlash("pretrain", *cells, "--out", path, "--batch-key", "batch", *TINY, "--json"), path
+
+
+def test_an_encoder_is_learned_from_files_and_told_as_json(model):
+    done, path = model
+    assert done.code == 0, done.err
+    assert done.json["n_cells"] == 720
+    assert done.json["learned"]["finished"]
+    assert done.json["n_genes"] == 200
+    assert done.json == json.loads(done.out)
+    assert (path / "manifest.json").is_file()
+
+
+def test_resuming_shows_what_is_there(atlash, files, model):
+    cells = files / "atlas.h5ad", files / "query.h5ad"
+    done = atlash("pretrain", *cells, "-o", model[1], "--batch-key", "batch", *TINY, "--resume")
+    assert done.code == 0, done.err
+    assert "2 of 2, finished" in done.out
+    assert "atlas.h5ad" in done.out
+    assert "360" in done.out
+
+
+def test_errors_are_messages(atlash, files, model, tmp_path):
+    taken = atlash("pretrain", files / "atlas.h5ad", "-o", model[1], *TINY)
+    assert taken.code == 1
+    assert "--resume" in taken.told
+    other = atlash("pretrain", files / "atlas.h5ad", "-o", model[1], *TINY, "--resume")
+    assert other.code == 1
+    assert "2 inputs, now 1" in other.told
+    (tmp_path / "genes.txt").write_text("GENE1\nGENE1\n")
+    vocabulary = "--vocabulary", tmp_path / "genes.txt"
+    twice = atlash("pretrain", files / "atlas.h5ad", "-o", tmp_path / "m", *TINY, *vocabulary)
+    assert twice.code == 1
+    assert "'GENE1' twice" in twice.told
+    assert "Traceback" not in taken.err + other.err + twice.err
+
+
+def test_a_reference_is_built_from_an_encoder(atlash, files, model, tmp_path):
+    """With an encoder of two steps: what counts is that all of it goes together."""
+    given = "--labels-key", "cell_type", "--batch-key", "batch", "--encoder", model[1]
+    built = atlash(
+        "build", files / "atlas.h5ad", "-o", tmp_path / "t.atlash", *given, "-q", "--json"
+    )
+    assert built.code == 0, built.err
+    assert built.json["fine_tuned_from"]["n_steps"] == 2
+    done = atlash(
+        "annotate",
+        files / "query.h5ad",
+        "-o",
+        tmp_path / "o.h5ad",
+        "-r",
+        tmp_path / "t.atlash",
+        "-q",
+    )
+    assert done.code == 0, done.err

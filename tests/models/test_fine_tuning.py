@@ -1,0 +1,162 @@
+import dataclasses
+import warnings
+from dataclasses import replace
+
+import anndata as ad
+import numpy as np
+import pytest
+
+import atlash
+from atlash.config import (
+    AnnotateConfig,
+    BuildConfig,
+    FineTuneConfig,
+    PretrainConfig,
+    SearchConfig,
+    TransformerConfig,
+)
+from atlash.errors import FileFormatError, GeneMismatchError, InputError, TrainingError
+from atlash.models.pretrained import PretrainedEncoder
+from atlash.nn.transformer_encoder import TransformerEncoder
+
+QUIET = AnnotateConfig(progress=False, n_threads=1)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, atlas_counts):
+    """A pre-trained encoder of a few steps that knows most of the genes."""
+    config = PretrainConfig(
+        model=TransformerConfig(n_tokens=128, width=32, n_layers=1, n_heads=2, n_hidden=32),
+        n_genes=280,
+        n_steps=4,
+        batch_size=16,
+        n_threads=1,
+        progress=False,
+    )
+    path = tmp_path_factory.mktemp("fine") / "model"
+    PretrainedEncoder.pretrain(atlas_counts, path, config=config, device="cpu")
+    return path
+
+
+@pytest.fixture(scope="module")
+def options(model):
+    train = atlash.TrainConfig(n_features=200, n_components=10, n_folds=2)
+    tuning = FineTuneConfig(n_steps=60, batch_size=32, learning_rate=3e-3)
+    return BuildConfig(
+        train=train, encoder=str(model), fine_tune=tuning, n_threads=1, progress=False
+    )
+
+
+def build(cells, config):
+    return atlash.Reference.build(cells, "cell_type", "batch", config=config, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def tuned(atlas_counts, options):
+    """A reference fine-tuned from it; do not change it."""
+    return build(atlas_counts, options)
+
+
+def annotated(cells, reference, **changes):
+    config = replace(QUIET, **changes)
+    return atlash.tl.annotate(cells.copy(), reference, config=config, copy=True)
+
+
+def test_a_fine_tuned_reference_labels_new_cells(tuned, fresh_counts):
+    cells = annotated(fresh_counts, tuned)
+    right = (cells.obs["atlash_nearest"].astype(str) == cells.obs["cell_type"].astype(str)).mean()
+    assert right > 0.9
+    assert isinstance(tuned.annotator.weights, TransformerEncoder)
+    assert tuned.meta["training"]["n_steps"] == 60
+    assert tuned.meta["fine_tuned_from"]["n_steps"] == 4
+
+
+def test_it_comes_back_from_disk_bit_by_bit(tuned, fresh_counts, tmp_path):
+    dataclasses.replace(tuned).save(tmp_path / "tuned.atlash")
+    loaded = atlash.Reference.load(tmp_path / "tuned.atlash")
+    assert loaded.fingerprint == tuned.fingerprint
+    one, other = annotated(fresh_counts, tuned), annotated(fresh_counts, loaded)
+    np.testing.assert_array_equal(one.obsm["atlash_codes"], other.obsm["atlash_codes"])
+    assert one.obs.equals(other.obs)
+    assert loaded.info()["n_genes_used"] == 200
+
+
+def test_a_label_depends_neither_on_company_nor_on_threads_or_chunks(tuned, fresh_counts):
+    expected = annotated(fresh_counts, tuned)
+    threads = annotated(fresh_counts, tuned, n_threads=3, chunk_size=50)
+    np.testing.assert_array_equal(threads.obsm["atlash_codes"], expected.obsm["atlash_codes"])
+    some = np.array([300, 4, 99])
+    alone = annotated(fresh_counts[some].copy(), tuned)
+    np.testing.assert_array_equal(alone.obsm["atlash_codes"], expected.obsm["atlash_codes"][some])
+    assert (alone.obs["atlash_confidence"] == expected.obs["atlash_confidence"].iloc[some]).all()
+
+
+def test_its_cells_are_searched_and_grow(tuned, fresh_counts, tmp_path):
+    dataclasses.replace(tuned).save(tmp_path / "tuned.atlash")
+    reference = atlash.Reference.load(tmp_path / "tuned.atlash")
+    config = SearchConfig(progress=False, n_threads=1)
+    few = fresh_counts[:20].copy()
+    few.obs_names = [f"new{k}" for k in range(20)]
+    reference.add(few, "cell_type", progress=False)
+    assert reference.cells.to_table(["cell_id"]).num_rows == 380
+    hits = atlash.tl.search(few, reference, 1, config=config)
+    assert set(hits.to_pandas()["cell_id"]) & set(few.obs_names)
+    assert (hits.distances == 0).all()
+
+
+def test_the_same_seed_gives_the_same_reference_on_any_number_of_threads(
+    tuned, atlas_counts, options
+):
+    short = replace(options, fine_tune=FineTuneConfig(n_steps=3, batch_size=16))
+    one, other = (build(atlas_counts, replace(short, n_threads=n)) for n in (1, 2))
+    assert one.fingerprint == other.fingerprint != tuned.fingerprint
+
+
+def test_cells_of_few_known_genes_and_empty_ones_are_no_harm(tuned, fresh_counts):
+    cells = fresh_counts[:30].copy()
+    cells.X.data[: cells.X.indptr[1]] = 0
+    assert annotated(cells, tuned).obs["atlash_status"].iloc[0] == "unassigned"
+
+
+def test_matching_the_query_is_refused(tuned, fresh_counts):
+    with pytest.raises(InputError, match="relative to the cell's own"):
+        annotated(fresh_counts, tuned, match_query=True)
+
+
+def test_an_encoder_that_knows_none_of_the_genes_is_refused(atlas_counts, options):
+    cells = ad.AnnData(atlas_counts.X.copy(), obs=atlas_counts.obs.copy())
+    cells.var_names = [f"Abc{k}" for k in range(300)]
+    with pytest.raises(GeneMismatchError, match="Abc"):
+        build(cells, options)
+
+
+def test_a_folder_without_an_encoder_is_refused_before_any_work(atlas_counts, options, tmp_path):
+    with pytest.raises(FileFormatError, match="holds no pre-trained encoder"):
+        build(atlas_counts, replace(options, encoder=str(tmp_path)))
+
+
+def test_options_of_fine_tuning_are_checked(atlas_counts, options):
+    with pytest.raises(InputError, match="`n_steps` is 0"):
+        build(atlas_counts, replace(options, fine_tune=FineTuneConfig(n_steps=0)))
+
+
+def test_a_loss_that_is_not_finite_is_an_error(atlas_counts, options):
+    wild = replace(options, fine_tune=FineTuneConfig(learning_rate=1e30, batch_size=16))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        with pytest.raises(TrainingError, match="of fine-tuning"):
+            build(atlas_counts, wild)
+
+
+def test_mining_has_no_second_phase_to_go_on_in(atlas_counts, options):
+    mining = replace(options.train, mining=atlash.MiningConfig())
+    with pytest.raises(InputError, match=r"Leave out `mining` \(--mine\), or `encoder`"):
+        build(atlas_counts, replace(options, train=mining))
+
+
+def test_types_with_parents_are_fine_tuned_too(atlas_counts, fresh_counts, options, tuned):
+    parents = {"B cell": "lymphocyte", "T cell": "lymphocyte", "NK cell": "killer"}
+    reference = build(atlas_counts, replace(options, hierarchy=parents))
+    assert reference.fingerprint != tuned.fingerprint
+    found = annotated(fresh_counts, reference)
+    assert set(found.obs["atlash_parent"]) <= {"lymphocyte", "killer", "unassigned"}
