@@ -17,13 +17,14 @@ SHAPE = TransformerConfig(n_tokens=30, width=16, n_layers=1, n_heads=2, n_hidden
 CONFIG = TrainConfig(n_steps=60, batch_size=32, learning_rate=0.005)
 ANCHORS = np.array([[1, 1, 1, 1, -1, -1, -1, -1], [1, 1, -1, -1, 1, 1, -1, -1],
                     [1, -1, 1, -1, 1, -1, 1, -1]], np.int8)  # fmt: skip
+GOAL = Goal(ANCHORS)
 
 
 @pytest.fixture
 def tune(cells, standardiser, axes):
     """Fine-tune a random Transformer on the small cells of this floor."""
 
-    def learn(config=CONFIG, *, stop_after=None, gene=None, goal=Goal(ANCHORS)):
+    def learn(config=CONFIG, *, stop_after=None, gene=None, goal=GOAL):
         gene = np.arange(29, -1, -1) if gene is None else gene
         arrays = transformer_arrays(make_transformer(SHAPE, 50, 2, random_state=0))
         stop, losses = threading.Event(), []
