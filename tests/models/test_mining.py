@@ -9,6 +9,7 @@ import atlash
 from atlash.codes.anchors import make_anchors
 from atlash.config import MiningConfig
 from atlash.models import learn as learning
+from atlash.models import phases
 from atlash.models.calibration import fit_calibration
 from atlash.models.held_out import HeldOutFold
 from atlash.models.mining import (
@@ -325,7 +326,7 @@ def test_an_interruption_in_any_phase_leaves_a_reference(noisy, tiny, monkeypatc
 
     monkeypatch.setattr(learning, "Trainer", Stopping)
     if phase == "mining":
-        monkeypatch.setattr(learning, "find_evidence", interrupted)
+        monkeypatch.setattr(phases, "find_evidence", interrupted)
     config = replace(mining_config(tiny), n_threads=1)
     with pytest.warns(learning.InterruptedLearningWarning):
         found = atlash.Reference.build(noisy[0], "cell_type", config=config)
