@@ -144,7 +144,7 @@ def test_any_answers_are_counted_as_by_hand(data):
     json.loads(found.to_json())
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(st.data())
 def test_a_type_that_is_right_has_the_right_parent(data):
     n = data.draw(st.integers(1, 20))
