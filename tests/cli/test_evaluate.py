@@ -8,6 +8,7 @@ import anndata as ad
 import pandas as pd
 import pytest
 
+import atlash as package
 from atlash.tl import evaluate
 
 FILES = ["confusion.csv", "confusion.png", "per_type.csv", "summary.json", "unknown_types.csv"]
@@ -140,4 +141,71 @@ def test_a_full_disk_leaves_no_folder(atlash, files, place):
     )  # fmt: skip
     assert (outcome.code, outcome.out) == (1, "")
     assert "cannot be written" in outcome.told
+    assert leaves_nothing(place)
+
+
+@pytest.fixture(scope="module")
+def lineages(tmp_path_factory, atlas_counts, fresh_counts, tiny):
+    """A folder with a reference that knows parents, and a query with both columns."""
+    place = tmp_path_factory.mktemp("lineages")
+    of = {"B cell": "lymphocyte", "NK cell": "NK cell", "T cell": "lymphocyte"}
+    cells, query = atlas_counts.copy(), fresh_counts.copy()
+    for adata in (cells, query):
+        adata.obs["lineage"] = [of[name] for name in adata.obs["cell_type"]]
+    query.obs["kind"] = ["T lymphocyte" if k == "T cell" else k for k in query.obs["cell_type"]]
+    query.write_h5ad(place / "query.h5ad")
+    (place / "names.csv").write_text("from,to\nT lymphocyte,T cell\n")
+    built = package.Reference.build(cells, ["lineage", "cell_type"], "batch", config=tiny)
+    built.save(place / "two.atlash")
+    return place
+
+
+def test_both_levels_of_a_hierarchy_are_told_and_written(atlash, lineages, tmp_path):
+    query, reference = lineages / "query.h5ad", lineages / "two.atlash"
+    out = tmp_path / "found"
+    outcome = atlash(
+        "evaluate", query, "-r", reference, "--labels-key", "lineage", "--labels-key", "kind",
+        "--rename", lineages / "names.csv", "--min-confidence", "0.97", "--out", out, "-q",
+    )  # fmt: skip
+    assert (outcome.code, outcome.err) == (0, "")
+    first, second = outcome.out.index("Level: lineage"), outcome.out.index("Level: kind")
+    assert first < outcome.out.index("lymphocyte") < second < outcome.out.index("B cell")
+    parent_files = [name.replace(".", "_parent.") for name in FILES if name != "summary.json"]
+    assert sorted(path.name for path in out.iterdir()) == sorted([*FILES, *parent_files])
+    expected = evaluate(
+        query,
+        package.Reference.load(reference),
+        labels_key=["lineage", "cell_type"],
+        config=package.AnnotateConfig(min_confidence=0.97, progress=False),
+    )
+    assert ("parent alone" in outcome.out) == (expected.summary["parent_only"]["cells"] > 0)
+    told = json.loads((out / "summary.json").read_text())["levels"]
+    for level, other in zip(told, expected.to_dict()["levels"], strict=True):
+        assert level | {"level": 0} == other | {"level": 0}
+    for name, level in (("", expected.levels[1]), ("_parent", expected.levels[0])):
+        rows = pd.read_csv(out / f"per_type{name}.csv", index_col="type")
+        assert rows["cells"].to_dict() == level.per_type["cells"].to_dict()
+        counts = pd.read_csv(out / f"confusion{name}.csv", index_col="type")
+        assert counts.to_numpy().tolist() == level.confusion.to_numpy().tolist()
+        assert (out / f"confusion{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_written_answers_have_both_levels_and_take_no_options(atlash, lineages, tmp_path):
+    done = tmp_path / "done.h5ad"
+    atlash("annotate", lineages / "query.h5ad", "-r", lineages / "two.atlash", "-o", done, "-q")
+    outcome = atlash("evaluate", done, "--labels-key", "cell_type", "--json")
+    assert outcome.code == 0, outcome.err
+    assert [level["level"] for level in outcome.json["levels"]] == [
+        "parent of cell_type", "cell_type"
+    ]  # fmt: skip
+    for option in (["--layer", "raw"], ["--max-lost", "0"], ["--gene-column", "symbol"]):
+        refused = atlash("evaluate", done, "--labels-key", "cell_type", *option)
+        assert (refused.code, refused.out) == (1, "")
+        assert f"Drop {option[0]}, or annotate anew: pass a --reference" in refused.told
+
+
+def test_two_columns_without_a_hierarchy_are_told(judge, place):
+    outcome = judge("--labels-key", "cell_type", "--out", place / "found")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "--labels-key names two columns, 'kind' and 'cell_type'" in outcome.told
     assert leaves_nothing(place)

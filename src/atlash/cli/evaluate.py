@@ -18,7 +18,12 @@ from atlash.cli.tables import print_json
 def evaluate(
     query: Annotated[Path, typer.Argument(help="Cells whose types are known (.h5ad or .zarr).")],
     *,
-    labels_key: Annotated[str, typer.Option(help="Column of obs with the true types.")],
+    labels_key: Annotated[
+        list[str],
+        typer.Option(
+            help="Column of obs with the true types; given twice: true parents, then types."
+        ),
+    ],
     reference: Annotated[
         Path | None,
         typer.Option(
@@ -30,7 +35,9 @@ def evaluate(
     ] = None,
     rename: Annotated[
         Path | None,
-        typer.Option(help="CSV with the columns from,to: the reference's names of QUERY's types."),
+        typer.Option(
+            help="CSV with the columns from,to: the reference's names of QUERY's types (parents)."
+        ),
     ] = None,
     key_added: Annotated[
         str | None,
@@ -50,7 +57,10 @@ def evaluate(
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Tell how well a saved reference labels QUERY, whose types are known."""
+    """Tell how well a saved reference labels QUERY, whose types are known.
+
+    A reference with a hierarchy is told about level by level: parents, then types.
+    """
     from atlash.config import AnnotateConfig
     from atlash.reference import Reference
     from atlash.tl.evaluate import evaluate as run
@@ -69,7 +79,7 @@ def evaluate(
         found = run(
             query,
             None if reference is None else Reference.load(reference),
-            labels_key=labels_key,
+            labels_key=labels_key[0] if len(labels_key) == 1 else labels_key,
             rename=names,
             key_added=key_added,
             layer=layer,
@@ -82,6 +92,6 @@ def evaluate(
         print_json(found.to_dict())
     else:
         for level in found.levels:
-            print_evaluation(level)
+            print_evaluation(level, titled=len(found.levels) > 1)
         if out is not None:
             typer.echo(f"Written: {out}")

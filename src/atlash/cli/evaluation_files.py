@@ -12,9 +12,16 @@ from atlash.data.write import atomic_path, check_folder
 from atlash.errors import FileFormatError, OutputError
 
 if TYPE_CHECKING:
-    from atlash.tl import Evaluation
+    from collections.abc import Sequence
 
-FILES = ("per_type.csv", "unknown_types.csv", "confusion.csv", "confusion.png", "summary.json")
+    from atlash.tl import Evaluation
+    from atlash.tl.evaluation import Level
+
+TABLES = ("per_type.csv", "unknown_types.csv", "confusion.csv", "confusion.png")
+"""Files of the finest level."""
+PARENT_TABLES = tuple(name.replace(".", "_parent.") for name in TABLES)
+"""Files of the level of parents."""
+SUMMARY = "summary.json"
 COLUMNS = ["from", "to"]
 
 
@@ -37,16 +44,16 @@ def check_folder_out(out: Path, query: Path) -> None:
     if any(is_reference(parent) for parent in (place, *place.parents)):
         msg = f"The output '{out}' lies within a saved reference. Choose another folder."
         raise OutputError(msg)
-    check_folder(place / FILES[0] if place.is_dir() else place)
+    check_folder(place / SUMMARY if place.is_dir() else place)
 
 
 def write_evaluation(found: Evaluation, out: Path) -> None:
-    """Write tables, summary and picture: all files whole, or none.
+    """Write tables, summary and pictures: all files whole, or none.
 
     Parameters
     ----------
     found
-        What to write; the tables are those of its last level.
+        What to write. The names of files of the level of parents end in ``_parent``.
     out
         Folder, which is made; files of these names in it are replaced.
 
@@ -55,8 +62,6 @@ def write_evaluation(found: Evaluation, out: Path) -> None:
     OutputError
         If they cannot be written.
     """
-    from atlash.pl import confusion
-
     out = out.expanduser()
     check_folder(out)
     new = not out.exists()
@@ -64,20 +69,26 @@ def write_evaluation(found: Evaluation, out: Path) -> None:
         out.mkdir()
     try:
         with ExitStack() as stack:
-            table, unknown, counts, picture, summary = (
-                stack.enter_context(atomic_path(out / name)) for name in FILES
-            )
-            found.per_type.to_csv(table)
-            found.unknown_types.to_csv(unknown)
-            found.confusion.to_csv(counts)
+            for level, names in zip(reversed(found.levels), (TABLES, PARENT_TABLES), strict=False):
+                _write_level(level, [stack.enter_context(atomic_path(out / n)) for n in names])
+            summary = stack.enter_context(atomic_path(out / SUMMARY))
             summary.write_text(found.to_json() + "\n", encoding="utf-8")
-            figure = confusion(found.confusion).get_figure(root=True)
-            assert figure is not None  # the Axes were made a moment ago
-            figure.savefig(picture, dpi=150)
     except OutputError:
         if new and not any(out.iterdir()):
             out.rmdir()
         raise
+
+
+def _write_level(level: Level, paths: Sequence[Path]) -> None:
+    from atlash.pl import confusion
+
+    table, unknown, counts, picture = paths
+    level.per_type.to_csv(table)
+    level.unknown_types.to_csv(unknown)
+    level.confusion.to_csv(counts)
+    figure = confusion(level.confusion).get_figure(root=True)
+    assert figure is not None  # the Axes were made a moment ago
+    figure.savefig(picture, dpi=150)
 
 
 def read_rename(path: Path) -> dict[str, str | None]:

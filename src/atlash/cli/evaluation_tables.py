@@ -8,6 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from atlash.cli.tables import MAX_TYPES
 
@@ -34,9 +35,19 @@ _AVERAGES = {
 }
 
 
-def print_evaluation(level: Level) -> None:
-    """Print types by size, what they come to, and what goes wrong most."""
+def print_evaluation(level: Level, *, titled: bool = False) -> None:
+    """Print types by size, what they come to, and what goes wrong most.
+
+    Parameters
+    ----------
+    level
+        What was found.
+    titled
+        Say first which level it is.
+    """
     console, summary = Console(), level.summary
+    if titled:
+        console.rule(Text(f"Level: {level.name}"), align="left", characters="-")
     segmented = summary["segments"] is not None
     present = level.per_type[level.per_type["cells"] > 0]
     console.print(_types(present, segmented=segmented))
@@ -112,6 +123,12 @@ def _facts(summary: Mapping[str, Any]) -> list[str]:
     if right is not None:
         parts.append(f"of all assigned cells {right:.1%} are right")
     lines.append("; ".join(parts))
+    if summary["parent_only"] is not None and summary["parent_only"]["cells"]:
+        found = summary["parent_only"]
+        lines.append(
+            f"Given a parent alone: {found['cells']:,} cells ({found['share']:.1%}), the right "
+            f"one for {found['parent_right']:,} of {found['parent_known']:,} whose parent is known"
+        )
     if nearest is not None:
         lines.append(f"Nearest type, assigned or not: right for {nearest:.1%}")
     if summary["calibration"] is not None:

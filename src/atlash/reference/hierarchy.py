@@ -5,26 +5,18 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-
 from atlash.errors import InputError, LabelsError, did_you_mean
 from atlash.keys import UNASSIGNED
 from atlash.reference.hierarchy_source import key_of, read_terms
-from atlash.reference.labels import read_names
+from atlash.reference.parent_columns import MOST_NAMED, check_one_level, parents_of_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from atlash.config import BuildConfig
     from atlash.data.source import CellSource
     from atlash.reference.hierarchy_source import Terms
     from atlash.reference.labels import Labels
-
-MOST_NAMED = 5
-"""Names that a message lists."""
 
 
 class OrphanTypesWarning(UserWarning):
@@ -91,7 +83,7 @@ def read_parents(
             raise InputError(msg)
         if parent_key is None:
             return ()
-        parents = _of_columns(sources, labels, parent_key, sub_key)
+        parents = parents_of_columns(sources, labels, parent_key, sub_key)
     elif parent_key is not None:
         msg = (
             f"Parents are given twice: by the column {parent_key!r} and by `hierarchy`. Give "
@@ -203,52 +195,6 @@ def _warn_of_orphans(orphans: list[str], terms: Terms, types: Sequence[str]) -> 
     warnings.warn(msg, OrphanTypesWarning, stacklevel=4)
 
 
-def _of_columns(
-    sources: Sequence[CellSource], labels: Labels, parent_key: str, sub_key: str
-) -> tuple[str, ...]:
-    above = read_names(sources, parent_key)
-    cells = np.concatenate([source.obs.index.to_numpy(dtype=object) for source in sources])
-    _check_both(above, labels, (parent_key, sub_key), cells)
-    parents = []
-    for kind, name in enumerate(labels.types):
-        rows = np.flatnonzero(labels.codes == kind)
-        codes, found = pd.factorize(above[rows], sort=True)
-        if len(found) > 1:
-            seen = [
-                f"{parent!r} in {n:,} cells such as {cells[rows[(codes == k).argmax()]]!r}"
-                for k, (parent, n) in enumerate(zip(found, np.bincount(codes), strict=True))
-            ]
-            msg = (
-                f"The type {name!r} in {sub_key!r} has {len(found)} parents in {parent_key!r}: "
-                f"{' and '.join(seen[:MOST_NAMED])}. Correct the cells, or rename the type so "
-                "that each parent has its own."
-            )
-            raise LabelsError(msg)
-        parents.append(str(found[0]))
-    return tuple(parents)
-
-
-def _check_both(
-    above: NDArray[np.object_],
-    labels: Labels,
-    keys: tuple[str, str],
-    cells: NDArray[np.object_],
-) -> None:
-    """Refuse cells with a parent but no type, and the other way round."""
-    no_parent = np.array([name is None for name in above])
-    odd = no_parent != (labels.codes < 0)
-    if odd.any():
-        first = int(odd.argmax())
-        lacks, has = keys if no_parent[first] else keys[::-1]
-        msg = (
-            f"{int(odd.sum()):,} of {len(odd):,} cells have a label in one of {keys[0]!r} and "
-            f"{keys[1]!r} only, such as {cells[first]!r}, which has {has!r} but not {lacks!r}. "
-            "Fill both (a type that is not known further can bear its parent's name), or set "
-            "both to NaN to leave the cells out."
-        )
-        raise LabelsError(msg)
-
-
 def _check(parents: tuple[str, ...], types: Sequence[str]) -> None:
     if UNASSIGNED in parents:
         msg = (
@@ -256,14 +202,7 @@ def _check(parents: tuple[str, ...], types: Sequence[str]) -> None:
             "the parent."
         )
         raise LabelsError(msg)
-    for name, parent in zip(types, parents, strict=True):
-        if name in parents and parent != name:
-            child = types[parents.index(name)]
-            msg = (
-                f"{name!r} is a type of the parent {parent!r}, and also the parent of {child!r}. "
-                "A name stands for one level: rename the type or the parent."
-            )
-            raise LabelsError(msg)
+    check_one_level(parents, types)
     n_parents = len(set(parents))
     if n_parents == 1:
         msg = (

@@ -90,7 +90,11 @@ def segments_of(training: Mapping[str, int]) -> dict[str, str]:
     return dict(zip(ordered, parts, strict=True))
 
 
-def type_table(compared: Compared, training: Mapping[str, int] | None) -> pd.DataFrame:
+def type_table(
+    compared: Compared,
+    training: Mapping[str, int] | None,
+    backed_off: NDArray[np.bool_] | None = None,
+) -> pd.DataFrame:
     """Return precision, recall and F1 of each type of the reference, the most cells first.
 
     Parameters
@@ -99,6 +103,8 @@ def type_table(compared: Compared, training: Mapping[str, int] | None) -> pd.Dat
         Answers and truth.
     training
         Cells that each type was learned from; ``None`` if that is not known.
+    backed_off
+        Which of the unassigned cells were given a parent ``(n,)``; ``None`` if there are none.
 
     Returns
     -------
@@ -112,8 +118,12 @@ def type_table(compared: Compared, training: Mapping[str, int] | None) -> pd.Dat
     )
     n_names = len(compared.names)
     given = np.bincount(compared.given, minlength=n_names)[: len(types)]
-    lost = np.bincount(compared.truth[~compared.is_assigned], minlength=n_names)[: len(types)]
+    lost, alone = (
+        np.bincount(compared.truth[which], minlength=n_names)[: len(types)]
+        for which in (~compared.is_assigned, slice(0) if backed_off is None else backed_off)
+    )
     occurs = cells > 0
+    has_parents = occurs & (backed_off is not None)
     segment = segments_of(training) if training is not None else {}
     counts = [None if training is None else training.get(name) for name in types]
     table = pd.DataFrame(
@@ -126,6 +136,7 @@ def type_table(compared: Compared, training: Mapping[str, int] | None) -> pd.Dat
             "recall": np.where(occurs, recall, np.nan),
             "f1": np.where(occurs, f1, np.nan),
             "unassigned": np.where(occurs, lost / np.maximum(cells, 1), np.nan),
+            "parent_only": np.where(has_parents, alone / np.maximum(cells, 1), np.nan),
         },
         index=pd.Index(types, name="type"),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,13 @@ from atlash.data.storage import open_group, read_frame
 from atlash.errors import EmptyInputError, InputError, KeyNotFoundError
 from atlash.keys import UNASSIGNED, AnnotationKeys
 from atlash.tl.annotate import annotate_cells
+from atlash.tl.taxonomy import (
+    Taxonomy,
+    as_names,
+    taxonomy_of,
+    with_parent_alone,
+    written_taxonomy,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,32 +31,43 @@ if TYPE_CHECKING:
     from atlash.tl.annotate import Request
 
 
+_NONE = np.array(None, dtype=object)
+
+
 @dataclass(frozen=True)
 class Answers:
-    """What each of ``n`` cells was called, and among which types.
+    """What each of ``n`` cells was called at one level, and among which types.
 
     Attributes
     ----------
     types
-        Types that could be given.
+        Types that could be given; at the level of parents, the parents.
     label
         Type of each cell, or ``"unassigned"``, ``(n,)`` of text.
     nearest
-        Most similar type of each cell ``(n,)``; ``None`` if it was not kept.
+        Most similar type of each cell ``(n,)``, or its parent; ``None`` if it was not kept.
+    stated
+        Type whose probability ``confidence`` is ``(n,)``, ``"unassigned"`` where that is not
+        told; ``None`` if it was not kept.
     confidence
-        Probability that ``nearest`` is right ``(n,)``, in [0, 1]; ``None`` if it was not kept.
+        Probability that ``stated`` is right ``(n,)``, in [0, 1]; ``None`` if it was not kept.
     sets
         Types that cannot be excluded, bool ``(n, n_types)``; ``None`` if they were not kept.
     training
         Cells that each type was learned from; ``None`` without the reference.
+    parent_only
+        Parent of each cell that was given no type but a parent, ``None`` for all others
+        ``(n,)``; ``None`` where there is no level above.
     """
 
     types: list[str]
     label: NDArray[Any]
     nearest: NDArray[Any] | None
+    stated: NDArray[Any] | None
     confidence: NDArray[np.float64] | None
     sets: NDArray[np.bool_] | None
     training: Mapping[str, int] | None
+    parent_only: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -61,15 +79,20 @@ class Stored:
     uns: Mapping[str, Any]
 
 
-def given_anew(cells: Cells, reference: Reference, request: Request) -> Answers:
-    """Annotate cells; see :func:`atlash.tl.annotate`, whose errors it raises."""
+def given_anew(cells: Cells, reference: Reference, request: Request) -> list[Answers]:
+    """Annotate cells; see :func:`atlash.tl.annotate`, whose errors it raises.
+
+    Returns
+    -------
+    The answers at each level, the coarse one first.
+    """
     found = annotate_cells(cells, reference, request)
     stored = Stored(found.obs, found.obsm, found.uns)
-    return _answers(stored, request.keys, reference.types, reference)
+    return answers_at_levels(stored, request.keys, taxonomy_of(reference), reference)
 
 
-def stored_answers(stored: Stored, keys: AnnotationKeys, reference: Reference | None) -> Answers:
-    """Return the answers that are in an annotated AnnData.
+def stored_taxonomy(stored: Stored, keys: AnnotationKeys, reference: Reference | None) -> Taxonomy:
+    """Return the types, and their parents, that the answers in an annotated AnnData are among.
 
     Parameters
     ----------
@@ -105,13 +128,10 @@ def stored_answers(stored: Stored, keys: AnnotationKeys, reference: Reference | 
             f"gave them, or none, or annotate anew by leaving out the prefix {keys.prefix!r}."
         )
         raise InputError(msg)
-    if reference is not None:
-        types = reference.types
-    elif "types" in about:
-        types = [str(name) for name in about["types"]]
-    else:
-        types = _types_of(stored.obs, keys)
-    return _answers(stored, keys, types, reference)
+    if reference is None:
+        return written_taxonomy(about, stored.obs, keys)
+    known = taxonomy_of(reference)
+    return known if keys.parent in stored.obs else Taxonomy.of(known.types, [])
 
 
 def open_stored(cells: Cells, keys: AnnotationKeys) -> Stored:
@@ -153,29 +173,80 @@ def _stored(cells: Cells, keys: AnnotationKeys) -> Stored:
     return Stored(read_frame(group, "obs", path.name), kept["obsm"], kept["uns"])
 
 
-def _answers(
-    stored: Stored, keys: AnnotationKeys, types: list[str], reference: Reference | None
-) -> Answers:
+def answers_at_levels(
+    stored: Stored, keys: AnnotationKeys, known: Taxonomy, reference: Reference | None
+) -> list[Answers]:
+    """Return the answers at each level: of parents, if there are any, and of types.
+
+    Parameters
+    ----------
+    stored
+        The AnnData's parts.
+    keys
+        Names of the answers.
+    known
+        Types and parents that they are among.
+    reference
+        The reference that gave them; ``None`` if it is not at hand.
+    """
     obs, sets = stored.obs, stored.obsm.get(keys.sets)
-    fits = sets is not None and np.shape(sets) == (len(obs), len(types))
-    confidence = obs[keys.confidence].to_numpy(np.float64) if keys.confidence in obs else None
-    return Answers(
-        types=types,
-        label=_text(obs[keys.label]),
-        nearest=_text(obs[keys.nearest]) if keys.nearest in obs else None,
-        confidence=confidence,
+    fits = sets is not None and np.shape(sets) == (len(obs), len(known.types))
+    nearest = as_names(obs[keys.nearest]) if keys.nearest in obs else None
+    of_types = Answers(
+        types=known.types,
+        label=as_names(obs[keys.label]),
+        nearest=nearest,
+        stated=nearest,
+        confidence=_numbers(obs, keys.confidence),
         sets=np.asarray(sets, dtype=bool) if fits else None,
         training=None if reference is None else reference.meta["types"],
     )
+    if not known.parents:
+        return [of_types]
+    settings = stored.uns.get(keys.provenance, {}).get("settings", {})
+    alone = with_parent_alone(obs, keys, types=set(known.types))
+    if settings.get("force", False):
+        alone[:] = False  # every cell was given a type
+    parent = as_names(obs[keys.parent])
+    of_types = replace(
+        of_types,
+        label=np.where(alone, UNASSIGNED, of_types.label),
+        parent_only=np.where(alone, parent, _NONE),
+    )
+    return [_of_parents(of_types, known, parent, _numbers(obs, keys.parent_confidence)), of_types]
 
 
-def _types_of(obs: pd.DataFrame, keys: AnnotationKeys) -> list[str]:
-    """Return the types that were given to some cell, for want of a list of all."""
-    columns = [key for key in (keys.label, keys.nearest) if key in obs]
-    return sorted({name for key in columns for name in _text(obs[key])} - {UNASSIGNED})
+def _of_parents(
+    of_types: Answers,
+    known: Taxonomy,
+    parent: NDArray[Any],
+    confidence: NDArray[np.float64] | None,
+) -> Answers:
+    """Return answers at the level of parents; a parent has what its types have together."""
+    above = [known.parent_of.get(name) for name in of_types.types]
+    nearest, sets, training = of_types.nearest, of_types.sets, of_types.training
+    if nearest is not None:
+        codes, found = pd.factorize(nearest)
+        names = [known.parent_of.get(name, UNASSIGNED) for name in found]
+        nearest = np.array(names, dtype=object)[codes]
+    if sets is not None:
+        columns = [[name == other for other in above] for name in known.parents]
+        sets = np.stack([sets[:, column].any(axis=1) for column in columns], axis=1)
+    if training is not None:
+        total = dict.fromkeys(known.parents, 0)
+        for name, cells in training.items():
+            total[known.parent_of[name]] += cells
+        training = total
+    return Answers(
+        types=known.parents,
+        label=parent,
+        nearest=nearest,
+        stated=parent,
+        confidence=confidence,
+        sets=sets,
+        training=training,
+    )
 
 
-def _text(values: pd.Series[Any]) -> NDArray[Any]:
-    """Return names as text; a cell without a label is unassigned."""
-    codes, found = pd.factorize(values)
-    return np.array([*(str(name) for name in found), UNASSIGNED], dtype=object)[codes]
+def _numbers(obs: pd.DataFrame, column: str) -> NDArray[np.float64] | None:
+    return obs[column].to_numpy(np.float64) if column in obs else None

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from atlash.config import AnnotateConfig
 from atlash.data.source import open_source
 from atlash.errors import InputError
 from atlash.keys import DEFAULT_PREFIX, AnnotationKeys
+from atlash.reference.hierarchy import split_labels_key
 from atlash.tl.annotate import Request, check_config
-from atlash.tl.answers import given_anew, open_stored, stored_answers
-from atlash.tl.evaluation import Evaluation, evaluate_level
-from atlash.tl.truth import check_overlap, read_truth
+from atlash.tl.answers import answers_at_levels, given_anew, open_stored, stored_taxonomy
+from atlash.tl.evaluation import Evaluation, evaluate_levels
+from atlash.tl.queries import check_reference
+from atlash.tl.taxonomy import taxonomy_of
+from atlash.tl.true_levels import true_levels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from atlash.data.source import Cells
     from atlash.reference import Reference
@@ -24,7 +28,7 @@ def evaluate(
     adata: Cells,
     reference: Reference | None = None,
     *,
-    labels_key: str,
+    labels_key: str | Sequence[str],
     rename: Mapping[str, str | None] | None = None,
     key_added: str | None = None,
     layer: str | None = None,
@@ -38,6 +42,10 @@ def evaluate(
     unassigned, and those that are not lower the precision of the types that they were taken
     for. Means over types leave out types of the reference that do not occur among the cells.
 
+    With a reference that has a hierarchy there are two levels: that of parents, then that of
+    types. A cell that was given a parent alone is not assigned at the level of types, and
+    counts by its parent at the other.
+
     Parameters
     ----------
     adata
@@ -47,19 +55,17 @@ def evaluate(
         From :meth:`atlash.Reference.build` or :meth:`atlash.Reference.load`; ``None`` evaluates
         labels that are in ``obs``, without training cells and segments.
     labels_key
-        Column of ``obs`` with the true types. Cells without one are left out and counted.
+        Column of ``obs`` with the true types; their parents are those of the reference. Or two
+        columns, ``[parents, types]``, which need a hierarchy. Cells without a type, or without a
+        parent, are left out at that level and counted.
     rename
-        The reference's name of types that ``labels_key`` calls otherwise, such as
+        The reference's name of types and parents that ``labels_key`` calls otherwise, such as
         ``{"T helper cell": "CD4 T cell"}``; ``None`` as a name leaves the cells of a type out.
     key_added
         Prefix of an annotation that is in ``adata`` already; ``None`` annotates the cells anew,
         or takes ``"atlash"`` if there is no reference.
-    layer
-        Layer to read instead of ``X``; ``"raw"`` stands for ``adata.raw``.
-    gene_column
-        Column of ``var`` with the gene identifiers, instead of its index.
-    config
-        How cells are annotated; ``None`` stands for ``AnnotateConfig()``.
+    layer, gene_column, config
+        How cells are annotated anew; see :func:`atlash.tl.annotate`.
 
     Returns
     -------
@@ -70,33 +76,63 @@ def evaluate(
     KeyNotFoundError
         If a column does not exist.
     LabelsError
-        If no cell has a type, or none has a type that the reference knows.
+        If no cell has a type, or none has a type that the reference knows; if a cell has a
+        type but no parent, a type has two parents, or one name stands at both levels.
     InputError
         If the cells or the options cannot be used; the subclasses in :mod:`atlash.errors` say
-        why.
+        why. So if there are two columns but no hierarchy, or if labels are evaluated that are
+        in ``obs`` and options say how to annotate.
 
     Warns
     -----
-    LikeNamesWarning, UnusedNamesWarning
+    LikeNamesWarning, UnusedNamesWarning, OtherParentsWarning
     """
+    if reference is not None:
+        check_reference(reference)
+    keys = AnnotationKeys(key_added or DEFAULT_PREFIX)
+    columns = split_labels_key(labels_key)
+    _check_truth(columns, keys)
     config = config or AnnotateConfig()
     check_config(config)
-    keys = AnnotationKeys(key_added or DEFAULT_PREFIX)
-    if labels_key in (keys.label, keys.nearest):
-        msg = (
-            f"`labels_key` is {labels_key!r}, which names answers of atlash. Name the column with "
-            "the true types."
-        )
-        raise InputError(msg)
     if reference is not None and key_added is None:
-        truth = read_truth(open_source(adata, layer).obs, labels_key, rename)
-        check_overlap(truth, reference.types, labels_key)
+        obs = open_source(adata, layer).obs
+        truth = true_levels(obs, columns, rename, taxonomy_of(reference))
         request = Request(layer, gene_column, force=False, keys=keys, config=config)
         answers = given_anew(adata, reference, request)
     else:
+        _refuse_options(layer, gene_column, config, keys)
         stored = open_stored(adata, keys)
-        truth = read_truth(stored.obs, labels_key, rename)
-        answers = stored_answers(stored, keys, reference)
-        check_overlap(truth, answers.types, labels_key)
-    levels = [(labels_key, truth, answers)]
-    return Evaluation(tuple(evaluate_level(*level) for level in levels))
+        known = stored_taxonomy(stored, keys, reference)
+        truth = true_levels(stored.obs, columns, rename, known)
+        answers = answers_at_levels(stored, keys, known, reference)
+    return evaluate_levels(truth, answers)
+
+
+def _check_truth(columns: tuple[str | None, str], keys: AnnotationKeys) -> None:
+    for column in columns:
+        if column in (keys.label, keys.nearest, keys.parent):
+            msg = (
+                f"`labels_key` is {column!r}, which names answers of atlash. Name the column with "
+                "the true types."
+            )
+            raise InputError(msg)
+
+
+def _refuse_options(
+    layer: str | None, gene_column: str | None, config: AnnotateConfig, keys: AnnotationKeys
+) -> None:
+    """Refuse options that would have no effect, as the answers are there."""
+    default = AnnotateConfig()
+    given = {"layer": layer is not None, "gene_column": gene_column is not None} | {
+        option.name: getattr(config, option.name) != getattr(default, option.name)
+        for option in fields(config)
+        if option.name not in ("n_threads", "progress")
+    }
+    named = [f"`{name}`" for name, is_given in given.items() if is_given]
+    if named:
+        msg = (
+            f"The answers in {keys.label!r} are evaluated as they are, so options of annotation "
+            f"would have no effect. Drop {' and '.join(named)}, or annotate anew: pass a "
+            "`reference` and no `key_added`."
+        )
+        raise InputError(msg)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
+from atlash.keys import UNASSIGNED
 from atlash.tl.agreement import (
     SEGMENTS,
     Compared,
@@ -20,7 +22,8 @@ from atlash.tl.agreement import (
 from atlash.tl.reliability import calibration, coverage
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from atlash.tl.answers import Answers
@@ -33,7 +36,7 @@ class Level:
     Attributes
     ----------
     name
-        Column of ``obs`` that held the truth.
+        Column of ``obs`` that held the truth, or ``"parent of"`` it.
     per_type
         One row a type of the reference; see :attr:`Evaluation.per_type`.
     unknown_types
@@ -70,12 +73,13 @@ class Level:
 class Evaluation:
     """How well labels agree with types that are known, from :func:`atlash.tl.evaluate`.
 
-    Its tables are those of the last level, the finest; today there is one.
+    Its tables are those of the last level, the finest.
 
     Attributes
     ----------
     levels
-        What was found at each level of detail.
+        What was found at each level of detail: of types, and before it, with a hierarchy, of
+        parents.
     """
 
     levels: tuple[Level, ...]
@@ -87,8 +91,9 @@ class Evaluation:
         ``segment`` (head, medium or tail by training cells) and ``training_cells``, empty
         without the reference; ``cells`` of the type and cells ``given`` its label;
         ``precision`` (of all cells given the label, also those of types that the reference does
-        not know), ``recall``, ``f1``; ``unassigned``, the share of the type's cells. Types that
-        do not occur have no recall and no F1.
+        not know), ``recall``, ``f1``; ``unassigned``, the share of the type's cells, and
+        ``parent_only``, the part of these that was given a parent alone, empty at the level of
+        parents and without a hierarchy. Types that do not occur have no recall and no F1.
         """
         return self.levels[-1].per_type
 
@@ -96,14 +101,17 @@ class Evaluation:
     def unknown_types(self) -> pd.DataFrame:
         """One row a type that occurs and that the reference does not know.
 
-        ``cells``; ``caught``, the share left unassigned; ``most_often``, the label that most of
-        the others were given, with ``most_often_cells``.
+        ``cells``; ``caught``, the share left unassigned or given a parent alone;
+        ``most_often``, the label that most of the others were given, with ``most_often_cells``.
         """
         return self.levels[-1].unknown_types
 
     @property
     def confusion(self) -> pd.DataFrame:
-        """Cells of each true type (rows, unknown types last) with each label (columns)."""
+        """Cells of each true type (rows, unknown types last) with each label (columns).
+
+        Cells that were given a parent alone are among the unassigned.
+        """
         return self.levels[-1].confusion
 
     @property
@@ -116,7 +124,12 @@ class Evaluation:
         the share that is right; ``accuracy_nearest``: of the cells of known types, the share
         whose nearest type is right, assigned or not; ``segments``: averages over head, medium
         and tail; ``calibration`` of the confidence and ``sets`` (coverage, mean size), over
-        cells of known types.
+        cells of known types. At the level of parents these are of the nearest type's parent, of
+        the cells that were given one, and of the parents of a set's types.
+
+        ``parent_only``, of the finest level with a hierarchy: the ``cells`` that were given a
+        parent alone, their ``share`` of the cells with a type, how many have a ``parent_known``
+        to be true, and how many of these the right one (``parent_right``).
         """
         return self.levels[-1].summary
 
@@ -129,7 +142,29 @@ class Evaluation:
         return json.dumps(self.to_dict(), indent=1, allow_nan=False)
 
 
-def evaluate_level(name: str, truth: NDArray[Any], answers: Answers) -> Level:
+def evaluate_levels(
+    truth: Sequence[tuple[str, NDArray[Any]]], answers: Sequence[Answers]
+) -> Evaluation:
+    """Compare answers with the truth at each level.
+
+    Parameters
+    ----------
+    truth
+        What each level is called, and the true type of each cell ``(n,)``, ``None`` where it is
+        not known; the coarse level first.
+    answers
+        The answers for the same cells at the same levels.
+    """
+    above, found = None, []
+    for (name, names), given in zip(truth, answers, strict=True):
+        found.append(evaluate_level(name, names, given, above=above))
+        above = names
+    return Evaluation(tuple(found))
+
+
+def evaluate_level(
+    name: str, truth: NDArray[Any], answers: Answers, *, above: NDArray[Any] | None = None
+) -> Level:
     """Compare answers with the truth at one level.
 
     Parameters
@@ -140,10 +175,14 @@ def evaluate_level(name: str, truth: NDArray[Any], answers: Answers) -> Level:
         True type of each cell ``(n,)``; ``None`` leaves a cell out.
     answers
         The answers for the same cells; one type at least must be true of some cell.
+    above
+        True parent of each cell ``(n,)``, ``None`` where it is not known.
     """
-    kept = np.array([name is not None for name in truth], dtype=bool)
+    kept = pd.notna(truth)
     compared = Compared.of(answers.types, truth[kept], answers.label[kept])
-    per_type = type_table(compared, answers.training)
+    given = None if answers.parent_only is None else answers.parent_only[kept]
+    backed_off = None if given is None else pd.notna(given)
+    per_type = type_table(compared, answers.training, backed_off)
     unknown = unknown_table(compared)
     n_unknown = int(unknown["cells"].sum())
     caught = float(np.average(unknown["caught"], weights=unknown["cells"])) if n_unknown else None
@@ -160,8 +199,22 @@ def evaluate_level(name: str, truth: NDArray[Any], answers: Answers) -> Level:
         "accuracy_assigned": float(is_right[is_assigned].mean()) if is_assigned.any() else None,
         **_of_nearest(compared, answers, kept),
         "segments": segments if answers.training is not None else None,
+        "parent_only": _parents_alone(given, above[kept]) if above is not None else None,
     }
     return Level(name, per_type, unknown, confusion_table(compared), summary)
+
+
+def _parents_alone(given: NDArray[Any] | None, true: NDArray[Any]) -> dict[str, Any] | None:
+    """Return what became of cells that were given a parent and no type."""
+    if given is None:
+        return None
+    alone = pd.notna(given)
+    return {
+        "cells": int(alone.sum()),
+        "share": float(alone.mean()),
+        "parent_known": int(pd.notna(true[alone]).sum()),
+        "parent_right": int((true[alone] == given[alone]).sum()),
+    }
 
 
 def _of_nearest(compared: Compared, answers: Answers, kept: NDArray[np.bool_]) -> dict[str, Any]:
@@ -172,8 +225,12 @@ def _of_nearest(compared: Compared, answers: Answers, kept: NDArray[np.bool_]) -
         names = np.array(compared.names, dtype=object)
         right = (names[compared.truth] == answers.nearest[kept])[known]
         result["accuracy_nearest"] = float(right.mean())
-        if answers.confidence is not None:
-            result["calibration"] = calibration(answers.confidence[kept][known], right)
+    if answers.stated is not None and answers.confidence is not None:
+        stated = answers.stated[kept]
+        told = known & (stated != UNASSIGNED)
+        if told.any():
+            right = np.array(compared.names, dtype=object)[compared.truth] == stated
+            result["calibration"] = calibration(answers.confidence[kept][told], right[told])
     if answers.sets is not None:
         result["sets"] = coverage(answers.sets[kept][known], compared.truth[known])
     return result

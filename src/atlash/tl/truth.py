@@ -32,28 +32,32 @@ class LikeNamesWarning(UserWarning):
 
 
 def read_truth(
-    obs: pd.DataFrame, labels_key: str, rename: Mapping[str, str | None] | None
-) -> NDArray[Any]:
-    """Return the true type of each cell, ``None`` where there is none.
+    obs: pd.DataFrame, columns: Sequence[str], rename: Mapping[str, str | None] | None
+) -> list[NDArray[Any]]:
+    """Return the true names of each cell, ``None`` where there is none.
 
     Parameters
     ----------
     obs
         Table of the cells, ``n`` rows.
-    labels_key
-        Column with the types. Missing and blank entries are no types; spaces around a name are
-        dropped, as they are when a reference is built.
+    columns
+        Columns with names of types. Missing and blank entries are no names; spaces around a name
+        are dropped, as they are when a reference is built.
     rename
-        The reference's name of types that the cells call otherwise; ``None`` or an empty name
-        leaves the cells of a type out.
+        The reference's name of types that the cells call otherwise, in whichever column; ``None``
+        or an empty name leaves the cells of a type out, of all columns.
+
+    Returns
+    -------
+    Names ``(n,)``, an array a column.
 
     Raises
     ------
     KeyNotFoundError
         If there is no such column.
     LabelsError
-        If no cell has a type, a type has a reserved name, or no cell has a type that is to be
-        renamed.
+        If no cell has a name in a column, a type has a reserved name, or no cell has a type that
+        is to be renamed.
     InputError
         If ``rename`` is no mapping of names to names.
 
@@ -62,34 +66,52 @@ def read_truth(
     UnusedNamesWarning
         If some of the types to be renamed do not occur.
     """
-    if labels_key not in obs:
-        columns = [str(column) for column in obs.columns]
+    read = [_names(obs, column) for column in columns]
+    mapping: dict[str, str | None] = {}
+    if rename:
+        mapping = _checked(
+            rename, list(dict.fromkeys(name for _, names in read for name in names))
+        )
+    found, left_out = [], np.zeros(len(obs), dtype=bool)
+    for codes, names in read:
+        new = [None if name is None else mapping.get(name, name) for name in names]
+        found.append(np.array([*new, None], dtype=object)[codes])  # the last is what -1 takes
+        gone = [was is not None and name is None for was, name in zip(names, new, strict=True)]
+        left_out |= np.array([*gone, False])[codes]
+    for column, truth in zip(columns, found, strict=True):
+        truth[left_out] = None
+        _check_names(truth, column)
+    return found
+
+
+def _names(obs: pd.DataFrame, column: str) -> tuple[NDArray[np.intp], list[str | None]]:
+    """Return the names in a column, and which of them each cell has, -1 for none."""
+    if column not in obs:
+        columns = [str(name) for name in obs.columns]
         listed = ", ".join(map(repr, columns)) or "no columns"
         msg = (
-            f"There is no column {labels_key!r} in obs, which has {listed}."
-            f"{did_you_mean(labels_key, columns, most=3)}"
+            f"There is no column {column!r} in obs, which has {listed}."
+            f"{did_you_mean(column, columns, most=3)}"
         )
         raise KeyNotFoundError(msg)
-    values = obs[labels_key]
-    codes, found = pd.factorize(values)
-    names = [str(name).strip() or None for name in found]
-    if rename:
-        names = _renamed(names, rename)
-    names.append(None)  # what code -1 takes
-    truth = np.array(names, dtype=object)[codes]
-    if all(name is None for name in truth):
+    codes, found = pd.factorize(obs[column])
+    return codes, [str(name).strip() or None for name in found]
+
+
+def _check_names(truth: NDArray[Any], column: str) -> None:
+    names = set(truth)
+    if names <= {None}:
         msg = (
-            f"None of the {len(truth):,} cells has a type in {labels_key!r}. Evaluation compares "
+            f"None of the {len(truth):,} cells has a type in {column!r}. Evaluation compares "
             "labels with known types; name the column that holds them."
         )
         raise LabelsError(msg)
     if UNASSIGNED in names:
         msg = (
-            f"{labels_key!r} has the type {UNASSIGNED!r}, which atlash gives to cells of no type. "
+            f"{column!r} has the type {UNASSIGNED!r}, which atlash gives to cells of no type. "
             "Set those labels to NaN to leave the cells out, or rename the type."
         )
         raise LabelsError(msg)
-    return truth
 
 
 def check_overlap(truth: NDArray[Any], types: Sequence[str], labels_key: str) -> None:
@@ -134,10 +156,13 @@ def check_overlap(truth: NDArray[Any], types: Sequence[str], labels_key: str) ->
             "they are the same, map the names with `rename` (`--rename FILE.csv`); now they "
             "count as different."
         )
-        warnings.warn(msg, LikeNamesWarning, stacklevel=3)
+        warnings.warn(msg, LikeNamesWarning, stacklevel=4)
 
 
-def _renamed(names: list[str | None], rename: Mapping[str, str | None]) -> list[str | None]:
+def _checked(
+    rename: Mapping[str, str | None], names: Sequence[str | None]
+) -> dict[str, str | None]:
+    """Return a renaming without spaces around names; ``names`` are those that cells have."""
     if not hasattr(rename, "items"):
         msg = f"`rename` is a {type(rename).__name__}; a mapping of names to names is needed."
         raise InputError(msg)
@@ -149,8 +174,8 @@ def _renamed(names: list[str | None], rename: Mapping[str, str | None]) -> list[
         msg = f"`rename` names {_some(unused)}, which no cell has; there are {_some(known)}.{hint}"
         if len(unused) == len(mapping):
             raise LabelsError(msg)
-        warnings.warn(msg, UnusedNamesWarning, stacklevel=4)
-    return [mapping.get(name, name) if name is not None else None for name in names]
+        warnings.warn(msg, UnusedNamesWarning, stacklevel=5)
+    return mapping
 
 
 def _spellings(name: str, others: Iterable[str]) -> list[str]:
