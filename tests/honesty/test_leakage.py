@@ -116,12 +116,13 @@ def test_names_of_types_and_cells_carry_no_information(atlas_counts, reference, 
 def test_learning_takes_counts_and_labels_and_nothing_else():
     """The learning function has no way to a file, an AnnData, or a query.
 
-    An encoder that was pre-trained without labels may be given, as its weights and genes.
+    An encoder that was pre-trained without labels may be given, as its weights and genes, and the
+    parents of types.
     """
     import inspect
 
     assert list(inspect.signature(learn).parameters) == [
-        "cells", "genes", "types", "config", "options",
+        "cells", "genes", "types", "config", "options", "family",
     ]  # fmt: skip
     fields = list(inspect.signature(LearnOptions).parameters)
     assert fields == ["device", "random_state", "n_threads", "progress", "encoder"]
