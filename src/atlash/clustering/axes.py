@@ -70,11 +70,14 @@ class Axes:
 
 @dataclass(frozen=True)
 class _Gram:
-    """Sums over ``n`` cells in whole steps: each feature's, and each two features' product."""
+    """Sums over ``n`` cells in whole steps: each feature's, and each two features' product.
+
+    Products of a tile are float32, those of all cells float64; both are exact.
+    """
 
     n: int
     sums: NDArray[np.float64]
-    products: NDArray[np.float64]
+    products: NDArray[np.floating]
 
 
 def learn_axes(survey: Survey, config: ClusterConfig) -> tuple[Axes, Sketch]:
@@ -142,7 +145,7 @@ def _tiles(X: csr_array, most: NDArray[np.float32]) -> Iterator[_Gram]:
         stop = min(start + TILE_CELLS, X.shape[0])
         tile = np.empty((stop - start, X.shape[1]), dtype=np.float32)
         fill_tile(bounds[start : stop + 1], X.indices, X.data, LOG_STEPS, most, tile)
-        products = ssyrk(1.0, tile.T).astype(np.float64)
+        products = ssyrk(1.0, tile.T)
         yield _Gram(stop - start, tile.sum(axis=0, dtype=np.float64), products)
 
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
 
+    from atlash.graph.edges import Edges
+
 DIGITS = 12
 """Digits to which modularities are compared: what is left is rounding."""
 
@@ -32,7 +34,11 @@ def modularity(graph: csr_array, labels: NDArray[np.integer], resolution: float 
     -------
     At most 1; 0 for a graph without weights.
     """
-    edges = edges_of(graph)
+    return _modularity(edges_of(graph), labels, resolution)
+
+
+def _modularity(edges: Edges, labels: NDArray[np.integer], resolution: float) -> float:
+    """Return the modularity of a partition of a graph that was checked."""
     n = len(edges.loops)
     ends = np.bincount(edges.first, edges.weights, n) + np.bincount(edges.second, edges.weights, n)
     strengths = ends + edges.loops
@@ -59,6 +65,7 @@ def best_run(
     resolution
         As for :func:`modularity`.
     """
-    quality = [round(modularity(graph, run, resolution), DIGITS) for run in runs]
+    edges = edges_of(graph)
+    quality = [round(_modularity(edges, run, resolution), DIGITS) for run in runs]
     best: NDArray[np.int32] = runs[int(np.argmax(quality))]
     return best
