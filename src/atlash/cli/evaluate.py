@@ -46,6 +46,7 @@ def evaluate(
     layer: options.Layer = None,
     gene_column: options.GeneColumn = None,
     scale: options.Scale = ScaleOption.auto,
+    min_shared: options.MinShared = 0.5,
     min_confidence: Annotated[
         float, typer.Option(min=0, max=1, help="Least confidence of an assigned cell.")
     ] = 0.5,
@@ -71,11 +72,12 @@ def evaluate(
         min_confidence=min_confidence,
         max_lost=max_lost,
         scale=scale.value,
+        min_shared=min_shared,
         n_threads=threads,
         progress=not quiet,
     )
     names = None if rename is None else read_rename(rename)
-    with warnings_as_notes():
+    with warnings_as_notes(evaluate):
         found = run(
             query,
             None if reference is None else Reference.load(reference),
