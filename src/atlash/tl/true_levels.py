@@ -28,6 +28,7 @@ def true_levels(
     obs: pd.DataFrame,
     columns: tuple[str | None, str],
     rename: Mapping[str, str | None] | None,
+    *,
     known: Taxonomy,
 ) -> list[tuple[str, NDArray[Any]]]:
     """Return the true names of each cell at each level, the coarse one first.
