@@ -124,7 +124,8 @@ def _check_parents(
         )
         raise LabelsError(msg)
     check_one_level(
-        one_parent_each(list(names), codes.astype(np.int64), above, keys, cells), list(names)
+        one_parent_each(list(names), codes.astype(np.int64), above, keys=keys, cells=cells),
+        list(names),
     )
 
 
