@@ -1,5 +1,6 @@
 """Messages of Python, as the command line spells them."""
 
+import anndata as ad
 import pytest
 
 from atlash.cli.messages import in_options
@@ -35,3 +36,30 @@ def test_a_command_names_its_own_options(atlash, files, tmp_path):
     assert "--on-duplicate 'replace' (the new one) or --on-duplicate 'keep'" in twice.told
     few = atlash("search", files / "query.h5ad", "-r", files / "small.atlash", "--k", "0")
     assert few.told == "Error: --k is 0, but must be a whole number, at least 1."
+
+
+def test_notes_name_options_too(atlash, files, tmp_path):
+    cells = ad.read_h5ad(files / "query.h5ad")
+    cells.obs["kind"] = cells.obs["cell_type"].astype(str).replace({"T cell": "T-cells"})
+    cells.write_h5ad(tmp_path / "query.h5ad")
+    outcome = atlash(
+        "evaluate",
+        tmp_path / "query.h5ad",
+        "-r",
+        files / "small.atlash",
+        "--labels-key",
+        "kind",
+        "-q",
+    )
+    assert outcome.code == 0
+    assert "map the names with --rename; now they count as different" in outcome.told
+
+
+def test_few_common_genes_can_be_accepted(atlash, files, tmp_path):
+    ad.read_h5ad(files / "query.h5ad")[:, :60].copy().write_h5ad(tmp_path / "query.h5ad")
+    command = ("annotate", tmp_path / "query.h5ad", "-r", files / "small.atlash", "-q")
+    refused = atlash(*command, "-o", tmp_path / "out.h5ad", "--min-shared", "0.99")
+    assert refused.code == 1
+    assert "lower --min-shared if" in refused.told
+    done = atlash(*command, "-o", tmp_path / "out.h5ad", "--min-shared", "0.01")
+    assert done.code == 0, done.err

@@ -23,6 +23,7 @@ def annotate(
     layer: options.Layer = None,
     gene_column: options.GeneColumn = None,
     scale: options.Scale = ScaleOption.auto,
+    min_shared: options.MinShared = 0.5,
     force: Annotated[
         bool, typer.Option("--force", help="Give every cell the label of its nearest type.")
     ] = False,
@@ -55,11 +56,12 @@ def annotate(
         max_lost=max_lost,
         vote=vote,
         scale=scale.value,
+        min_shared=min_shared,
         n_threads=threads,
         progress=not quiet,
     )
     request = Request(layer, gene_column, force, AnnotationKeys(key_added), config)
-    with warnings_as_notes():
+    with warnings_as_notes(annotate):
         result = annotate_cells(query, Reference.load(reference), request)
         columns = {str(name): result.obs[name] for name in result.obs}
         write_annotated_copy(query, output, obs=columns, obsm=result.obsm, uns=result.uns)

@@ -20,7 +20,7 @@ from atlash.cli.demo import demo
 from atlash.cli.evaluate import evaluate
 from atlash.cli.grow import add, merge, register, remove
 from atlash.cli.info import info
-from atlash.cli.messages import report
+from atlash.cli.messages import options_of, report
 from atlash.cli.pretrain import pretrain
 from atlash.cli.search import search
 from atlash.errors import AtlashError
@@ -61,16 +61,7 @@ def _options_of(arguments: list[str]) -> dict[str, str]:
     """Return the options of the command that was called, by the names of their parameters."""
     commands = {command.__name__: command for command in COMMANDS}
     called = next((commands[word] for word in arguments if word in commands), None)
-    if called is None:
-        return {}
-    alone = typer.Typer(add_completion=False)
-    alone.command()(called)
-    return {
-        str(parameter.name): option
-        for parameter in typer.main.get_command(alone).params
-        for option in parameter.opts
-        if option.startswith("--")
-    }
+    return {} if called is None else options_of(called)
 
 
 def main() -> None:

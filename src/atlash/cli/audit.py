@@ -37,7 +37,7 @@ def audit(
 
     if output is not None:
         check_output(output)
-    with warnings_as_notes():
+    with warnings_as_notes(audit):
         loaded = Reference.load(reference)
         report = run(loaded, batch_key=batch_key, most=most, progress=not quiet)
         if output is not None:

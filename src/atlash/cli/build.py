@@ -71,7 +71,7 @@ def build(
         n_threads=threads,
         progress=not quiet,
     )
-    with warnings_as_notes():
+    with warnings_as_notes(build):
         reference = Reference.build(
             [*cells] if len(cells) > 1 else cells[0],
             labels_key[0] if len(labels_key) == 1 else labels_key,

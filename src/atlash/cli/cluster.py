@@ -61,7 +61,7 @@ def cluster(
     clusterer = HashClusterer(
         n_clusters or "auto", resolution=resolution, random_state=seed, config=config
     )
-    with warnings_as_notes():
+    with warnings_as_notes(cluster):
         result = cluster_cells(cells, clusterer, batch_key=batch_key, keys=ClusterKeys(key_added))
         columns = {str(name): result.obs[name] for name in result.obs}
         write_annotated_copy(

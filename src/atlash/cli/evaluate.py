@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from atlash.cli import options
-from atlash.cli.evaluation_files import check_folder_out, read_rename, write_evaluation
 from atlash.cli.evaluation_tables import print_evaluation
 from atlash.cli.messages import warnings_as_notes
 from atlash.cli.options import ScaleOption
@@ -46,6 +45,7 @@ def evaluate(
     layer: options.Layer = None,
     gene_column: options.GeneColumn = None,
     scale: options.Scale = ScaleOption.auto,
+    min_shared: options.MinShared = 0.5,
     min_confidence: Annotated[
         float, typer.Option(min=0, max=1, help="Least confidence of an assigned cell.")
     ] = 0.5,
@@ -61,6 +61,7 @@ def evaluate(
 
     A reference with a hierarchy is told about level by level: parents, then types.
     """
+    from atlash.cli.evaluation_files import check_folder_out, read_rename, write_evaluation
     from atlash.config import AnnotateConfig
     from atlash.reference import Reference
     from atlash.tl.evaluate import evaluate as run
@@ -71,11 +72,12 @@ def evaluate(
         min_confidence=min_confidence,
         max_lost=max_lost,
         scale=scale.value,
+        min_shared=min_shared,
         n_threads=threads,
         progress=not quiet,
     )
     names = None if rename is None else read_rename(rename)
-    with warnings_as_notes():
+    with warnings_as_notes(evaluate):
         found = run(
             query,
             None if reference is None else Reference.load(reference),

@@ -51,7 +51,7 @@ def add(
     """Add CELLS to a saved REFERENCE, without learning anew."""
     from atlash.reference import Reference
 
-    with warnings_as_notes():
+    with warnings_as_notes(add):
         loaded = Reference.load(reference, verify=False)
         before = loaded.version
         loaded.add(
@@ -78,7 +78,7 @@ def register(
     """Teach a saved REFERENCE a new type from a few of its CELLS: 5 at least, better 20."""
     from atlash.reference import Reference
 
-    with warnings_as_notes():
+    with warnings_as_notes(register):
         loaded = Reference.load(reference, verify=False)
         before = loaded.version
         loaded.register_type(name, cells, layer=layer, gene_column=gene_column)
@@ -117,7 +117,7 @@ def merge(
     """Add the cells of OTHERS to a saved REFERENCE."""
     from atlash.reference import Reference
 
-    with warnings_as_notes():
+    with warnings_as_notes(merge):
         loaded = Reference.load(reference, verify=False)
         before = loaded.version
         loaded.merge([Reference.load(path) for path in others], on_duplicate=on_duplicate.value)

@@ -7,11 +7,12 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import typer
 from rich.console import Console
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from atlash.errors import AtlashError
 
@@ -33,6 +34,18 @@ def report(error: AtlashError, options: Mapping[str, str]) -> None:
     Console(stderr=True).print(told)
 
 
+def options_of(command: Callable[..., None]) -> dict[str, str]:
+    """Return the options of a command, by the names of their parameters."""
+    alone = typer.Typer(add_completion=False)
+    alone.command()(command)
+    return {
+        str(parameter.name): option
+        for parameter in typer.main.get_command(alone).params
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+
+
 def in_options(message: str, options: Mapping[str, str]) -> str:
     """Return a message with arguments as they are spelled on the command line."""
 
@@ -46,16 +59,19 @@ def in_options(message: str, options: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def warnings_as_notes() -> Iterator[None]:
-    """Print warnings as notes a person can read, each once."""
+def warnings_as_notes(command: Callable[..., None]) -> Iterator[None]:
+    """Print warnings as notes a person can read, each once, in the options of a command."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         try:
             yield
         finally:
             console = Console(stderr=True)
-            for message in dict.fromkeys(str(w.message) for w in caught if _is_ours(w)):
-                console.print(Text("Note: ", style="bold yellow") + Text(message))
+            messages = dict.fromkeys(str(w.message) for w in caught if _is_ours(w))
+            options = options_of(command) if messages else {}
+            for message in messages:
+                told = Text(in_options(message, options))
+                console.print(Text("Note: ", style="bold yellow") + told)
 
 
 def _is_ours(warning: warnings.WarningMessage) -> bool:

@@ -40,6 +40,10 @@ GeneColumn = Annotated[
     str | None, typer.Option(help="Column of var with the gene identifiers, instead of its index.")
 ]
 Scale = Annotated[ScaleOption, typer.Option(help="Scale of the values; 'auto' looks.")]
+MinShared = Annotated[
+    float,
+    typer.Option(min=0, max=1, help="Least share of the encoder's gene weight to be measured."),
+]
 Loss = Annotated[LossOption, typer.Option(help="What the loss does for rare types.")]
 Threads = Annotated[
     int | None, typer.Option(min=1, help="Threads; all cores by default. Results are the same.")

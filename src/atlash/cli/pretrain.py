@@ -79,7 +79,7 @@ def pretrain(
         n_threads=threads,
         progress=not quiet,
     )
-    with warnings_as_notes():
+    with warnings_as_notes(pretrain):
         encoder = PretrainedEncoder.pretrain(
             [*cells],
             out,

@@ -66,6 +66,7 @@ def search(
     layer: options.Layer = None,
     gene_column: options.GeneColumn = None,
     scale: options.Scale = ScaleOption.auto,
+    min_shared: options.MinShared = 0.5,
     threads: options.Threads = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
@@ -83,11 +84,12 @@ def search(
         layer=layer,
         gene_column=gene_column,
         scale=scale.value,
+        min_shared=min_shared,
         n_threads=threads,
         progress=not quiet,
     )
     wanted = [name.strip() for name in columns.split(",") if name.strip()]
-    with warnings_as_notes():
+    with warnings_as_notes(search):
         loaded = Reference.load(reference)
         loaded.index.cells.check_columns(wanted)
         hits = run(query, loaded, k, where=where, radius=radius, exclude=exclude, config=config)

@@ -23,7 +23,7 @@ MOST_NAMED = 5
 
 
 def parents_of_columns(
-    sources: Sequence[CellSource], labels: Labels, parent_key: str, sub_key: str
+    sources: Sequence[CellSource], labels: Labels, keys: tuple[str, str]
 ) -> tuple[str, ...]:
     """Return the parent of each type, as two columns of labels tell.
 
@@ -33,7 +33,7 @@ def parents_of_columns(
         The cells.
     labels
         Their types.
-    parent_key, sub_key
+    keys
         Columns of the parents and of the types.
 
     Raises
@@ -43,16 +43,17 @@ def parents_of_columns(
     KeyNotFoundError
         If there is no column of parents.
     """
-    above = read_names(sources, parent_key)
+    above = read_names(sources, keys[0])
     cells = np.concatenate([source.obs.index.to_numpy(dtype=object) for source in sources])
-    _check_both(above, labels, (parent_key, sub_key), cells)
-    return one_parent_each(labels.types, labels.codes, above, (parent_key, sub_key), cells)
+    _check_both(above, labels, keys, cells)
+    return one_parent_each(labels.types, labels.codes, above, keys=keys, cells=cells)
 
 
 def one_parent_each(
     types: Sequence[str],
     codes_of: NDArray[np.int64],
     above: NDArray[np.object_],
+    *,
     keys: tuple[str, str],
     cells: NDArray[np.object_],
 ) -> tuple[str, ...]:

@@ -88,7 +88,7 @@ def given_anew(cells: Cells, reference: Reference, request: Request) -> list[Ans
     """
     found = annotate_cells(cells, reference, request)
     stored = Stored(found.obs, found.obsm, found.uns)
-    return answers_at_levels(stored, request.keys, taxonomy_of(reference), reference)
+    return answers_at_levels(stored, request.keys, taxonomy_of(reference), reference=reference)
 
 
 def stored_taxonomy(stored: Stored, keys: AnnotationKeys, reference: Reference | None) -> Taxonomy:
@@ -174,7 +174,7 @@ def _stored(cells: Cells, keys: AnnotationKeys) -> Stored:
 
 
 def answers_at_levels(
-    stored: Stored, keys: AnnotationKeys, known: Taxonomy, reference: Reference | None
+    stored: Stored, keys: AnnotationKeys, known: Taxonomy, *, reference: Reference | None
 ) -> list[Answers]:
     """Return the answers at each level: of parents, if there are any, and of types.
 

@@ -96,15 +96,15 @@ def evaluate(
     check_config(config)
     if reference is not None and key_added is None:
         obs = open_source(adata, layer).obs
-        truth = true_levels(obs, columns, rename, taxonomy_of(reference))
+        truth = true_levels(obs, columns, rename, known=taxonomy_of(reference))
         request = Request(layer, gene_column, force=False, keys=keys, config=config)
         answers = given_anew(adata, reference, request)
     else:
         _refuse_options(layer, gene_column, config, keys)
         stored = open_stored(adata, keys)
         known = stored_taxonomy(stored, keys, reference)
-        truth = true_levels(stored.obs, columns, rename, known)
-        answers = answers_at_levels(stored, keys, known, reference)
+        truth = true_levels(stored.obs, columns, rename, known=known)
+        answers = answers_at_levels(stored, keys, known, reference=reference)
     return evaluate_levels(truth, answers)
 
 

@@ -28,6 +28,7 @@ def true_levels(
     obs: pd.DataFrame,
     columns: tuple[str | None, str],
     rename: Mapping[str, str | None] | None,
+    *,
     known: Taxonomy,
 ) -> list[tuple[str, NDArray[Any]]]:
     """Return the true names of each cell at each level, the coarse one first.
@@ -123,7 +124,8 @@ def _check_parents(
         )
         raise LabelsError(msg)
     check_one_level(
-        one_parent_each(list(names), codes.astype(np.int64), above, keys, cells), list(names)
+        one_parent_each(list(names), codes.astype(np.int64), above, keys=keys, cells=cells),
+        list(names),
     )
 
 

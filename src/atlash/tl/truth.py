@@ -153,7 +153,7 @@ def check_overlap(truth: NDArray[Any], types: Sequence[str], labels_key: str) ->
         pairs = ", ".join(f"{name!r} and {other!r}" for name, other in alike[:3])
         msg = (
             f"Some types of the query are called much like types of the reference: {pairs}. If "
-            "they are the same, map the names with `rename` (`--rename FILE.csv`); now they "
+            "they are the same, map the names with `rename`; now they "
             "count as different."
         )
         warnings.warn(msg, LikeNamesWarning, stacklevel=4)
