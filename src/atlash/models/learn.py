@@ -168,7 +168,7 @@ def _in_phases(
 ) -> _Done:
     """Learn on inner folds, then on all cells, then on hard ones if asked to."""
     inner = trainer.run(folds)
-    mined = mined_cells(cells, folds, inner, last, trainer)
+    mined = mined_cells(cells, folds, inner, config=last, trainer=trainer)
     whole, kept, n_second = folds[0], inner[0], 0  # kept if the user cuts learning short
     if not trainer.stop.is_set():
         shares = [done.n_steps / fold.config.n_steps for fold, done in pairs(folds, inner)]
@@ -179,7 +179,7 @@ def _in_phases(
         if 2 * learned.n_steps >= steps:
             whole, kept = final, learned
         if mined is not None and not trainer.stop.is_set():
-            kept, n_second = second(cells, mined, final, learned, trainer)
+            kept, n_second = second(cells, mined, final, learned=learned, trainer=trainer)
     return _Done(inner, whole, kept, mined, n_second)
 
 

@@ -22,6 +22,7 @@ def mined_cells(
     cells: LabelledCounts,
     folds: list[Fold],
     inner: list[Learned],
+    *,
     config: TrainConfig,
     trainer: Trainer,
 ) -> Mined | None:
@@ -44,6 +45,7 @@ def second(
     cells: LabelledCounts,
     mined: Mined,
     first: Fold,
+    *,
     learned: Learned,
     trainer: Trainer,
 ) -> tuple[Learned, int]:
