@@ -100,7 +100,7 @@ def test_a_zarr_store(run, place, expected, fresh_counts):
     ("arguments", "words"),
     [
         (["--n-clusters", "500"], ["500 clusters are wanted of the 360 cells"]),
-        (["--resolution", "0"], ["`resolution` is 0.0", "above 0"]),
+        (["--resolution", "0"], ["--resolution is 0.0", "above 0"]),
         (["--batch-key", "bach"], ["no column 'bach'", "Did you mean 'batch'?"]),
     ],
     ids=["too many clusters", "resolution", "batch"],
