@@ -212,7 +212,8 @@ def test_other_cells_are_refused_with_the_difference(files, atlas, fresh_counts)
 def test_options_that_do_not_matter_may_change(files, tmp_path):
     pretrain(files / "atlas.h5ad", tmp_path / "one", config=replace(TINY, n_steps=2))
     free = replace(TINY, n_steps=2, checkpoint_steps=1, checkpoint_seconds=1.0, n_threads=2)
-    pretrain(files / "atlas.h5ad", tmp_path / "one", config=free, resume=True)
+    again = pretrain(files / "atlas.h5ad", tmp_path / "one", config=free, resume=True)
+    assert again.info()["learned"]["n_steps"] == 2
 
 
 def test_a_folder_that_is_taken_is_left_alone(files, atlas):

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from atlash.nn.losses import similarity_loss
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -56,6 +58,5 @@ class ParentLoss(nn.Module):
         """
         none = logits.new_full((len(logits), 1), -torch.inf)
         of_child = torch.cat([logits, none], dim=1)[:, self.child_index]
-        of_parent = torch.log_softmax(torch.logsumexp(of_child, dim=2), dim=1)
-        nats = -(target @ self.membership * of_parent).sum(dim=1)
-        return (weight * nats).sum() / weight.sum()
+        of_parent = torch.logsumexp(of_child, dim=2)
+        return similarity_loss(of_parent, target @ self.membership, weight)
