@@ -1,39 +1,12 @@
 """Axes: the exact principal axes of quantised expression, weighted by what halves agree on."""
 
-from types import SimpleNamespace
-
 import anndata as ad
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from atlash.clustering._rows import fill_tile
-from atlash.clustering.axes import MIN_AXES, NOISE, SIGNAL, _gram, learn_axes
+from atlash.clustering.axes import MIN_AXES, NOISE, SIGNAL, learn_axes
 from atlash.clustering.genes import LOG_STEPS
-
-
-def test_a_tile_against_slow_loops():
-    rng = np.random.default_rng(0)
-    X = sp.random_array((20, 9), density=0.5, format="csr", rng=rng, dtype=np.float32)
-    X.data *= 6
-    most = rng.integers(1, 40, 9).astype(np.float32)
-    found = np.full((20, 9), 7, dtype=np.float32)
-    fill_tile(X.indptr.astype(np.int64), X.indices, X.data, LOG_STEPS, most, found)
-    np.testing.assert_array_equal(found, np.minimum(np.rint(LOG_STEPS * X.toarray()), most))
-
-
-def test_sums_over_many_tiles_are_exact():
-    """Beyond 2**24, where float32 alone would round."""
-    steps = np.random.default_rng(0).integers(120, 128, (5000, 4))
-    logged = sp.csr_array((steps / LOG_STEPS).astype(np.float32))
-    found = _gram(
-        SimpleNamespace(logged=logged, n_cells=5000),
-        SimpleNamespace(most=np.full(4, 127, dtype=np.float32)),
-    )
-    expected = steps.T @ steps
-    assert expected.min() > 2**24
-    np.testing.assert_array_equal(np.triu(found.products), np.triu(expected))
-    np.testing.assert_array_equal(found.sums, steps.sum(axis=0))
 
 
 def test_the_axes_are_those_of_dense_numpy(surveyed, dealt, dense):
@@ -90,7 +63,7 @@ def test_neither_chunks_nor_threads_nor_order_matter(look, quiet, dealt, atlas_c
 
 def test_more_cells_than_a_tile(look, quiet, monkeypatch, dealt, atlas_counts):
     """Tiles are added without rounding, so that their size is nothing."""
-    monkeypatch.setattr("atlash.clustering.axes.TILE_CELLS", 50)
+    monkeypatch.setattr("atlash.clustering.gram.TILE_CELLS", 50)
     axes, _ = learn_axes(look(atlas_counts, n_genes=120), quiet())
     np.testing.assert_array_equal(axes.matrix, dealt[0].matrix)
 

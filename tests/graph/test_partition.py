@@ -103,6 +103,18 @@ def test_the_seed_decides_and_runs_differ():
     np.testing.assert_array_equal(more[:6], one)
 
 
+def test_processes_change_nothing(monkeypatch):
+    graph, _ = noisy()
+    runs = leiden_runs(graph, 1.0, n_runs=5, random_state=3)
+    table = sweep(graph, [0.5, 1.0], n_seeds=3, random_state=1)
+    monkeypatch.setattr("atlash.graph.partition.MIN_WORK", 0)
+    np.testing.assert_array_equal(
+        leiden_runs(graph, 1.0, n_runs=5, random_state=3, n_jobs=2), runs
+    )
+    found = sweep(graph, [0.5, 1.0], n_seeds=3, random_state=1, n_jobs=8)
+    np.testing.assert_array_equal(found, table)
+
+
 def test_the_generator_is_that_of_python_afterwards():
     graph, _ = noisy()
     random.seed(5)
@@ -158,6 +170,10 @@ def test_of_clear_groups_the_sweep_is_stable():
         ),
         (lambda g: leiden(g.toarray()), "found ndarray"),
         (lambda g: leiden_runs(g, 1, n_runs=0, random_state=0), "`n_runs` must be"),
+        (
+            lambda g: leiden_runs(g, 1, n_runs=1, random_state=0, n_jobs=0),
+            "`n_jobs` must be at least 1",
+        ),
         (lambda g: sweep(g, [1, -1], n_seeds=2, random_state=0), "found -1"),
         (lambda g: sweep(g, [], n_seeds=2, random_state=0), "at least one resolution"),
         (lambda g: sweep(g, [1], n_seeds=1, random_state=0), "`n_seeds` must be at least 2"),

@@ -8,6 +8,8 @@ import numpy as np
 
 from atlash.clustering.distinct import Evidence, shared_variance
 from atlash.clustering.sketch import join, keep, keys_of
+from atlash.data.parallel import ordered_map
+from atlash.progress import n_threads_or_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from atlash.config import ClusterConfig
     from atlash.data.normalize import BoundSource
 
+    Halves = tuple[NDArray[np.float64], NDArray[np.float64]]
     Move = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float32]]
 
 MAX_OF_CLUSTER = 2000
@@ -68,19 +71,20 @@ def gather(
         parts.append(keep(bound, part, key=keys_of(part.X), chosen=everything))
     few = join(parts)
     moved = move or _left
-    halves = [_halves(few, on_axes, split, moved) for split in range(config.n_splits)]
-    shared = [
-        shared_variance(*_halves(everyone, on_axes, split, moved))
-        for split in range(config.n_splits)
-    ]
+
+    def of_split(split: int) -> tuple[Halves, float]:
+        everyones = _halves(everyone, on_axes, split, moved)
+        return _halves(few, on_axes, split, moved), shared_variance(*everyones)
+
+    n_threads = n_threads_or_all(config.n_threads)
+    splits = list(ordered_map(of_split, range(config.n_splits), n_threads=n_threads))
+    halves, shared = [split[0] for split in splits], [split[1] for split in splits]
     places = moved(on_axes.of(few.logged), few.rows).astype(np.float64)
     evidence = Evidence(few.rows, places, halves, float(np.mean(shared)))
     return evidence, labels[np.searchsorted(rows, few.rows)]
 
 
-def _halves(
-    cells: Sketch, on_axes: Places, split: int, move: Move
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _halves(cells: Sketch, on_axes: Places, split: int, move: Move) -> Halves:
     first, second = (move(half, cells.rows) for half in cells.halves(on_axes, split))
     return first.astype(np.float64), second.astype(np.float64)
 

@@ -13,6 +13,7 @@ from atlash.graph.modularity import best_run
 from atlash.graph.neighbours import nearest
 from atlash.graph.partition import leiden_runs, sweep
 from atlash.graph.shared import shared_neighbours
+from atlash.progress import n_threads_or_all
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,8 +128,14 @@ def divide(
 ) -> Partition:
     """Cluster the graph of buckets by modularity: the best of many runs."""
     coarse = bucket_graph(graph.weights, buckets.of_cell, len(buckets.centres))
+    n_jobs = n_threads_or_all(config.n_threads)
     runs = leiden_runs(
-        coarse, resolution, n_runs=config.n_runs, random_state=random_state, n_iterations=5
+        coarse,
+        resolution,
+        n_runs=config.n_runs,
+        random_state=random_state,
+        n_iterations=5,
+        n_jobs=n_jobs,
     )
     curve = sweep(
         coarse,
@@ -136,5 +143,6 @@ def divide(
         n_seeds=N_SEEDS,
         random_state=random_state,
         weights_of_nodes=buckets.sizes,
+        n_jobs=n_jobs,
     )
     return Partition(runs, best_run(coarse, runs, resolution), curve)

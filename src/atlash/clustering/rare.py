@@ -19,6 +19,8 @@ from atlash.clustering.rare_profile import Crowd, learn_profile
 from atlash.clustering.rare_seeds import seeds
 from atlash.clustering.rare_types import RareType, over_all_genes
 from atlash.clustering.sketch import join, keep, keys_of
+from atlash.data.parallel import ordered_map
+from atlash.progress import n_threads_or_all
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,17 +96,22 @@ def find_rare(
     """
     few, labels = _sample(over_all_genes(bound), cells, config)
     sizes, n_cells = np.bincount(cells[1]), len(cells[1])
-    candidates: list[tuple[RareType, RareEvidence]] = []
-    n_tried = 0
-    for parent in np.unique(labels).tolist():
+
+    def look(parent: int) -> tuple[list[tuple[Profile, RareEvidence]], int]:
         members = np.flatnonzero(labels == parent)
         if len(members) * SHARE_OF_CLUSTER < MIN_CELLS:
-            continue
+            return [], 0
         counts = few.counts[members].astype(np.float64)
         counts.sort_indices()
         crowd = Crowd(counts, few.key[members])
         most = min(SHARE_OF_CLUSTER, SHARE * n_cells / sizes[parent]) * len(members)
-        found, tried = _in_crowd(crowd, config, most=most)
+        return _in_crowd(crowd, config, most=most)
+
+    candidates: list[tuple[RareType, RareEvidence]] = []
+    n_tried = 0
+    parents, n_threads = np.unique(labels).tolist(), n_threads_or_all(config.n_threads)
+    looks = ordered_map(look, parents, n_threads=n_threads)
+    for parent, (found, tried) in zip(parents, looks, strict=True):
         candidates += [(RareType(parent, profile), told) for profile, told in found]
         n_tried += tried
     corrected = [

@@ -64,7 +64,8 @@ class LeidenGraph:
         self.total = float(strengths.sum())
         self.weights = weights.tolist()
         self.strengths = strengths.tolist()
-        self.graph = igraph.Graph(n_nodes, np.column_stack([first, second]).tolist())
+        edges = list(zip(first.tolist(), second.tolist(), strict=True))
+        self.graph = igraph.Graph(n_nodes, edges)
 
     def run(self, resolution: float, *, seed: int, n_iterations: int) -> NDArray[np.int32]:
         """Return the cluster of each node ``(n_nodes,)``, numbered by first appearance."""

@@ -1,4 +1,8 @@
-"""Clusters of a weighted graph: runs of Leiden, and how stable they are."""
+"""Clusters of a weighted graph: runs of Leiden, and how stable they are.
+
+igraph holds Python's lock, so that threads do not help: many runs on a large graph are dealt out
+over processes.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,20 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from scipy.sparse import csr_array
 
-    from atlash.graph._leiden import LeidenGraph
+    from atlash.graph.edges import Edges
+
+MIN_WORK = 4_000_000
+"""Edges times runs from which processes gain more than their start takes."""
+IDLE_SECONDS = 10
+"""After which a process that has nothing to do ends."""
+
+
+class Run(NamedTuple):
+    """One run of Leiden."""
+
+    resolution: float
+    seed: int
+    n_iterations: int
 
 
 class Sweep(NamedTuple):
@@ -40,7 +57,13 @@ class Sweep(NamedTuple):
 
 
 def leiden_runs(
-    graph: csr_array, resolution: float, *, n_runs: int, random_state: int, n_iterations: int = 2
+    graph: csr_array,
+    resolution: float,
+    *,
+    n_runs: int,
+    random_state: int,
+    n_iterations: int = 2,
+    n_jobs: int = 1,
 ) -> NDArray[np.int32]:
     """Cluster the nodes of a graph by modularity, with several seeds.
 
@@ -59,6 +82,8 @@ def leiden_runs(
         use igraph meanwhile.
     n_iterations
         Passes, at least 1.
+    n_jobs
+        Processes, where the work is worth their start; the clusters are the same for any number.
 
     Returns
     -------
@@ -78,9 +103,10 @@ def leiden_runs(
     """
     check_at_least("n_runs", n_runs, 1)
     check_at_least("n_iterations", n_iterations, 1)
+    check_at_least("n_jobs", n_jobs, 1)
     _check_resolution(resolution)
-    ready = edges_of(graph).ready()
-    return _runs(ready, resolution, seeds(random_state, n_runs), n_iterations=n_iterations)
+    wanted = [Run(resolution, seed, n_iterations) for seed in seeds(random_state, n_runs)]
+    return _all(edges_of(graph), wanted, n_jobs)
 
 
 def sweep(
@@ -90,6 +116,7 @@ def sweep(
     n_seeds: int,
     random_state: int,
     weights_of_nodes: ArrayLike | None = None,
+    n_jobs: int = 1,
 ) -> Sweep:
     """Run Leiden with several seeds at several resolutions.
 
@@ -105,6 +132,8 @@ def sweep(
         What the seeds are drawn from.
     weights_of_nodes
         Cells of each node ``(n,)``, whole numbers; ``None`` counts each node once.
+    n_jobs
+        As in :func:`leiden_runs`.
 
     Returns
     -------
@@ -116,6 +145,7 @@ def sweep(
         As :func:`leiden_runs`, and if weights are no counts.
     """
     check_at_least("n_seeds", n_seeds, 2)
+    check_at_least("n_jobs", n_jobs, 1)
     edges = edges_of(graph)
     counts = check_counts(weights_of_nodes, len(edges.loops))
     if len(resolutions) == 0:
@@ -123,11 +153,10 @@ def sweep(
         raise ValueError(msg)
     for resolution in resolutions:
         _check_resolution(resolution)
-    ready = edges.ready()
     drawn = seeds(random_state, n_seeds)
+    wanted = [Run(resolution, seed, 2) for resolution in resolutions for seed in drawn]
     n_clusters, stability = [], []
-    for resolution in resolutions:
-        runs = _runs(ready, resolution, drawn, n_iterations=2)
+    for runs in np.split(_all(edges, wanted, n_jobs), len(resolutions)):
         n_clusters.append(np.median(runs.max(axis=1) + 1))
         stability.append(np.mean([agreement(a, b, counts) for a, b in combinations(runs, 2)]))
     return Sweep(
@@ -148,10 +177,25 @@ def _check_resolution(resolution: float) -> None:
         raise ValueError(msg)
 
 
-def _runs(
-    ready: LeidenGraph, resolution: float, drawn: list[int], *, n_iterations: int
-) -> NDArray[np.int32]:
-    """Run Leiden once with each seed."""
+def _all(edges: Edges, wanted: list[Run], n_jobs: int) -> NDArray[np.int32]:
+    """Return the clusters of each run ``(n_runs, n)``, dealt out over processes if that pays."""
+    if n_jobs == 1 or len(edges.first) * len(wanted) < MIN_WORK:
+        return _each(edges, wanted)
+    from joblib import Parallel, delayed
+
+    shares = [wanted[job::n_jobs] for job in range(min(n_jobs, len(wanted)))]
+    # no memory maps: the edges are few megabytes, and files of them could be left behind
+    pool = Parallel(len(shares), max_nbytes=None, idle_worker_timeout=IDLE_SECONDS)
+    found = pool(delayed(_each)(edges, share) for share in shares)
+    runs = np.empty((len(wanted), len(edges.loops)), dtype=np.int32)
+    for job, own in enumerate(found):
+        runs[job::n_jobs] = own
+    return runs
+
+
+def _each(edges: Edges, wanted: list[Run]) -> NDArray[np.int32]:
+    """Run Leiden as often as wanted, one run after the other."""
+    ready = edges.ready()
     return np.stack(
-        [ready.run(resolution, seed=seed, n_iterations=n_iterations) for seed in drawn]
+        [ready.run(run.resolution, seed=run.seed, n_iterations=run.n_iterations) for run in wanted]
     )
