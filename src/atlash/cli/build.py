@@ -51,6 +51,9 @@ def build(
     ] = None,
     device: Annotated[str, typer.Option(help="Where to learn: auto, cpu, cuda, ...")] = "auto",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    max_unlabelled: Annotated[
+        float, typer.Option(min=0, max=1, help="Greatest share of cells without a label.")
+    ] = 0.5,
     threads: options.Threads = None,
     overwrite: Annotated[bool, typer.Option(help="Replace a reference that is there.")] = False,
     as_json: options.AsJson = False,
@@ -68,6 +71,7 @@ def build(
         scale=scale.value,
         hierarchy=hierarchy,
         parents=tuple(parent) if parent else None,
+        max_unlabelled=max_unlabelled,
         n_threads=threads,
         progress=not quiet,
     )

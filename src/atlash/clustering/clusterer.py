@@ -15,7 +15,7 @@ from atlash.clustering.store import config_of, read, write
 from atlash.clustering.wanted import check_enough, checked
 from atlash.config import ClusterConfig, InputConfig
 from atlash.data.source import open_source
-from atlash.errors import InputError
+from atlash.errors import InputError, checked_config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +68,7 @@ class HashClusterer:
         random_state: int = 0,
         config: ClusterConfig | None = None,
     ) -> None:
-        self.config = config or ClusterConfig()
+        self.config = checked_config(config, ClusterConfig)
         self.wanted = checked(
             n_clusters, resolution, random_state=random_state, config=self.config
         )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atlash.errors import InputError
+from atlash.config import LearnConfig
+from atlash.errors import InputError, checked_config
 
 if TYPE_CHECKING:
     from atlash.config import ClusterConfig
@@ -47,6 +48,8 @@ def checked(
     InputError
         If an option is out of range, or number and resolution are both given.
     """
+    if config.learn is not None:
+        checked_config(config.learn, LearnConfig, name="learn")
     auto = isinstance(n_clusters, str) and n_clusters == "auto"
     wanted = None if auto else _whole(n_clusters)
     if not auto and (wanted is None or wanted < 1):

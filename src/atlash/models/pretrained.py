@@ -13,7 +13,7 @@ import pandas as pd
 
 from atlash.config import PretrainConfig, TransformerConfig
 from atlash.data.parallel import ordered_map
-from atlash.errors import FileFormatError
+from atlash.errors import FileFormatError, checked_config
 from atlash.models.model_folder import read_facts, read_part
 from atlash.models.vocabulary import Vocabulary
 from atlash.nn.device import resolve_device
@@ -130,7 +130,7 @@ class PretrainedEncoder:
             batch_key=batch_key,
             names=None if vocabulary is None else tuple(vocabulary),
             resume=resume,
-            config=config or PretrainConfig(),
+            config=checked_config(config, PretrainConfig),
             device=device,
             random_state=random_state,
         )

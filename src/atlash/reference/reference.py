@@ -11,7 +11,7 @@ import numpy as np
 
 from atlash.config import BuildConfig, InputConfig
 from atlash.data.source import open_sources
-from atlash.errors import InputError, ReferenceFileError
+from atlash.errors import InputError, ReferenceFileError, checked_config
 from atlash.reference import store
 from atlash.reference.cells import searchable
 from atlash.reference.encoding import encode_all
@@ -138,7 +138,7 @@ class Reference:
             gene_column,
             device,
             random_state,
-            config or BuildConfig(),
+            checked_config(config, BuildConfig),
         )
         annotator, table, meta, mined = build_parts(cells, request)
         return cls(annotator, table, meta, mined=mined)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from atlash.config import AnnotateConfig, InputConfig
 from atlash.data.source import open_source
-from atlash.errors import InputError, KeyNotFoundError, did_you_mean
+from atlash.errors import InputError, KeyNotFoundError, checked_config, did_you_mean
 from atlash.keys import ASSIGNED, DEFAULT_PREFIX, REASONS, UNASSIGNED, AnnotationKeys
 from atlash.models.annotator import Prediction
 from atlash.models.back_off import answer_parents
@@ -132,11 +132,9 @@ def annotate(
         If the cells cannot be used; the subclasses in :mod:`atlash.errors` say why. Nothing is
         written then.
     """
-    result = annotate_cells(
-        adata,
-        reference,
-        Request(layer, gene_column, force, AnnotationKeys(key_added), config or AnnotateConfig()),
-    )
+    config = checked_config(config, AnnotateConfig)
+    request = Request(layer, gene_column, force, AnnotationKeys(key_added), config)
+    result = annotate_cells(adata, reference, request)
     target = adata.to_memory() if copy and adata.isbacked else adata.copy() if copy else adata
     for column in result.obs:
         target.obs[column] = result.obs[column].array

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from atlash.config import SearchConfig
-from atlash.errors import InputError
+from atlash.errors import InputError, checked_config
 from atlash.reference.columns import LABEL
 from atlash.tl.names import wanted_columns
 from atlash.tl.queries import check_reference, encode_queries
@@ -68,7 +68,7 @@ def count_within(
     KeyNotFoundError
         If a column is not there; the message has the nearest names.
     """
-    config = config or SearchConfig()
+    config = checked_config(config, SearchConfig)
     check_request(None, radius, config)
     check_reference(reference)
     index = reference.index

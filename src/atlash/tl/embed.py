@@ -10,7 +10,7 @@ import numpy as np
 
 from atlash.config import EmbedConfig, InputConfig
 from atlash.data.source import open_source
-from atlash.errors import InputError
+from atlash.errors import InputError, checked_config
 from atlash.keys import EmbeddingKeys
 from atlash.progress import n_threads_or_all, track
 
@@ -86,7 +86,7 @@ def embed(
     """
     from atlash.models.pretrained import PretrainedEncoder
 
-    config = config or EmbedConfig()
+    config = checked_config(config, EmbedConfig)
     if config.chunk_size < 1:
         msg = f"`chunk_size` is {config.chunk_size}, but must be at least 1."
         raise InputError(msg)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from atlash.config import AnnotateConfig
 from atlash.data.source import open_source
-from atlash.errors import InputError
+from atlash.errors import InputError, checked_config
 from atlash.keys import DEFAULT_PREFIX, AnnotationKeys
 from atlash.reference.hierarchy import split_labels_key
 from atlash.tl.annotate import Request, check_config
@@ -92,7 +92,7 @@ def evaluate(
     keys = AnnotationKeys(key_added or DEFAULT_PREFIX)
     columns = split_labels_key(labels_key)
     _check_truth(columns, keys)
-    config = config or AnnotateConfig()
+    config = checked_config(config, AnnotateConfig)
     check_config(config)
     if reference is not None and key_added is None:
         obs = open_source(adata, layer).obs

@@ -11,7 +11,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from atlash.config import SearchConfig
-from atlash.errors import InputError
+from atlash.errors import InputError, checked_config
 from atlash.keys import NeighborKeys
 from atlash.reference.cells import searchable
 from atlash.reference.columns import cells_table
@@ -82,9 +82,9 @@ def neighbors(
     ImportError
         If umap-learn is missing.
     """
-    fuzzy_union = _fuzzy_union()
-    config = config or SearchConfig()
+    config = checked_config(config, SearchConfig)
     check_request(None, None, config)
+    fuzzy_union = _fuzzy_union()
     if not hasattr(adata, "obsp"):
         msg = (
             f"`neighbors` writes to an AnnData, got {type(adata).__name__}. Read a file with "
