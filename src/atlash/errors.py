@@ -67,7 +67,7 @@ def _checked(given: object, kind: type[Config], name: str) -> Config:
         )
         raise InputError(msg)
     for option in fields(given):
-        inner = option.default_factory
+        inner: object = option.default_factory
         if isinstance(inner, type) and is_dataclass(inner):
             _checked(getattr(given, option.name), inner, option.name)
     return given

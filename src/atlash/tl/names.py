@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
 def wanted_columns(columns: str | Sequence[str]) -> list[str]:
     """Return the columns asked for, by one name or several, each once and in order."""
-    one = isinstance(columns, str) or not isinstance(columns, Iterable)
-    return [columns] if one else list(dict.fromkeys(columns))
+    if isinstance(columns, str) or not isinstance(columns, Iterable):
+        return [columns]
+    return list(dict.fromkeys(columns))
 
 
 def beside(columns: Sequence[str], taken: Container[str]) -> list[str]:
