@@ -13,7 +13,7 @@ from atlash.config import BuildConfig, InputConfig
 from atlash.data.source import open_sources
 from atlash.errors import InputError, ReferenceFileError, checked_config
 from atlash.reference import store
-from atlash.reference.cells import searchable
+from atlash.reference.cell_writing import searchable
 from atlash.reference.encoding import encode_all
 from atlash.reference.newcomers import fitted, newcomers
 from atlash.reference.search import SearchIndex

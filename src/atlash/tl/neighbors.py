@@ -13,7 +13,7 @@ import scipy.sparse as sp
 from atlash.config import SearchConfig
 from atlash.errors import InputError, checked_config
 from atlash.keys import NeighborKeys
-from atlash.reference.cells import searchable
+from atlash.reference.cell_writing import searchable
 from atlash.reference.columns import cells_table
 from atlash.reference.search import SearchIndex
 from atlash.tl.queries import encode_queries
