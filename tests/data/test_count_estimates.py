@@ -41,12 +41,14 @@ def test_dispersions_of_a_law_that_is_known():
     totals = group_sums(X, group, 2)
     # cells of one expected depth, so that depth itself carries no dispersion
     depth = totals.sum(axis=1)[group] / 4000
-    np.testing.assert_allclose(estimated_dispersions(X, depth, group, totals), known, rtol=0.1)
+    np.testing.assert_allclose(
+        estimated_dispersions(X, depth, group, totals=totals), known, rtol=0.1
+    )
 
 
 def test_dispersions_are_positive_where_nothing_varies():
     X, group = sp.csr_array(np.full((4, 3), 2.0)), np.zeros(4, int)
-    found = estimated_dispersions(X, np.full(4, 6.0), group, group_sums(X, group, 1))
+    found = estimated_dispersions(X, np.full(4, 6.0), group, totals=group_sums(X, group, 1))
     assert (found > 0).all()
 
 

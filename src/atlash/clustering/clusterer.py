@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from atlash.checks import checked_config
 from atlash.clustering.batch_labels import batches_of, known_batches
 from atlash.clustering.clusters import clusters_of, told
 from atlash.clustering.facts import facts_of
@@ -15,7 +16,7 @@ from atlash.clustering.store import config_of, read, write
 from atlash.clustering.wanted import check_enough, checked
 from atlash.config import ClusterConfig, InputConfig
 from atlash.data.source import open_source
-from atlash.errors import InputError, checked_config
+from atlash.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path

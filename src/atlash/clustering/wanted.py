@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from atlash.checks import checked_config
 from atlash.config import LearnConfig
-from atlash.errors import InputError, checked_config
+from atlash.errors import InputError
 
 if TYPE_CHECKING:
     from atlash.config import ClusterConfig

@@ -54,6 +54,7 @@ def estimated_dispersions(
     X: sp.csr_array[Any],
     depth: NDArray[np.float64],
     group: NDArray[np.int64],
+    *,
     totals: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Estimate ``phi`` from ``sum((x - m)^2 - m) = phi sum(m^2)``, cells within their groups.

@@ -164,7 +164,7 @@ def fit(adata: ad.AnnData, *, labels_key: str, batch_key: str | None = None) -> 
         groups=groups.astype("category"),
         weights=np.bincount(group) / len(group),
         proportions=estimated_proportions(totals, pd.factorize(groups[labels_key])[0]),
-        dispersions=estimated_dispersions(X, depth, group, totals),
+        dispersions=estimated_dispersions(X, depth, group, totals=totals),
         log_depth_mean=log_mean[batch],
         log_depth_deviation=log_deviation[batch],
     )

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
+from atlash.checks import checked_config
 from atlash.config import PretrainConfig, TransformerConfig
 from atlash.data.parallel import ordered_map
-from atlash.errors import FileFormatError, checked_config
+from atlash.errors import FileFormatError
 from atlash.models.model_folder import read_facts, read_part
 from atlash.models.vocabulary import Vocabulary
 from atlash.nn.device import resolve_device

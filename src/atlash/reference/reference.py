@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from atlash.checks import checked_config
 from atlash.config import BuildConfig, InputConfig
 from atlash.data.source import open_sources
-from atlash.errors import InputError, ReferenceFileError, checked_config
+from atlash.errors import InputError, ReferenceFileError
 from atlash.reference import store
 from atlash.reference.cell_writing import searchable
 from atlash.reference.encoding import encode_all

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from atlash.checks import checked_config
 from atlash.config import AnnotateConfig, InputConfig
 from atlash.data.source import open_source
-from atlash.errors import InputError, KeyNotFoundError, checked_config, did_you_mean
+from atlash.errors import InputError, KeyNotFoundError, did_you_mean
 from atlash.keys import ASSIGNED, DEFAULT_PREFIX, REASONS, UNASSIGNED, AnnotationKeys
 from atlash.models.annotator import Prediction
 from atlash.models.back_off import answer_parents

@@ -9,8 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from atlash.checks import checked_config
 from atlash.config import SearchConfig
-from atlash.errors import InputError, checked_config
+from atlash.errors import InputError
 from atlash.reference.columns import LABEL
 from atlash.tl.names import wanted_columns
 from atlash.tl.queries import check_reference, encode_queries

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from atlash.checks import checked_config
 from atlash.config import EmbedConfig, InputConfig
 from atlash.data.source import open_source
-from atlash.errors import InputError, checked_config
+from atlash.errors import InputError
 from atlash.keys import EmbeddingKeys
 from atlash.progress import n_threads_or_all, track
 

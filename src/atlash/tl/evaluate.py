@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from atlash.checks import checked_config
 from atlash.config import AnnotateConfig
 from atlash.data.source import open_source
-from atlash.errors import InputError, checked_config
+from atlash.errors import InputError
 from atlash.keys import DEFAULT_PREFIX, AnnotationKeys
 from atlash.reference.hierarchy import split_labels_key
 from atlash.tl.annotate import Request, check_config

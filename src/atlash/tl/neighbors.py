@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from atlash.checks import checked_config
 from atlash.config import SearchConfig
-from atlash.errors import InputError, checked_config
+from atlash.errors import InputError
 from atlash.keys import NeighborKeys
 from atlash.reference.cell_writing import searchable
 from atlash.reference.columns import cells_table

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import numpy as np
 
+from atlash.checks import checked_config
 from atlash.config import Ranking, SearchConfig, SearchMethod
-from atlash.errors import InputError, checked_config
+from atlash.errors import InputError
 from atlash.reference.found import Asked, Found
 from atlash.tl.exclude import check_column_name, shares
 from atlash.tl.hits import Hits
