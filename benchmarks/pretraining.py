@@ -31,9 +31,13 @@ from benchmarks.tasks import GROUPS, annotation_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from benchmarks.outcome import Outcome
     from benchmarks.tasks import Task
+
+    Method = Callable[[Task, int], Outcome]
+    """Learns from a task's labelled cells, given a seed, and labels the others."""
 
 SHARES = (0.01, 0.05, 0.1)
 LEAST = 3
@@ -41,16 +45,7 @@ LEAST = 3
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks pretraining", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=40.0, help="budget of pre-training")
-    parser.add_argument("--tokens", type=int, default=128, help="genes of a cell that are read")
-    parser.add_argument("--genes", type=int, default=4000, help="vocabulary")
-    parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
-    parser.add_argument("--shares", nargs="+", type=float, default=list(SHARES))
-    parser.add_argument("--seeds", type=int, default=5, help="draws of the labelled cells")
-    parser.add_argument("--methods", nargs="+", help="some of the methods; all by default")
-    parser.add_argument("--trial", action="store_true", help="write no result")
-    options = parser.parse_args(arguments)
+    options = parsed(arguments)
     config = PretrainConfig(
         model=TransformerConfig(n_tokens=options.tokens),
         n_genes=options.genes,
@@ -60,44 +55,13 @@ def main(arguments: list[str]) -> None:
         f"pretraining-{options.minutes:g}-{options.tokens}-{options.genes}-{threads()}"
     )
     encoder, cost = pretrained(folder, config, minutes=options.minutes)
-    nothing = untrained(folder, config)
-    methods: dict[str, Callable[[Task, int], Outcome]] = {
-        "logistic regression on PCs": lambda task, _: logistic_pcs(task),
-        "hash encoder": lambda task, seed: fine_tuned(task, None, seed),
-        "logistic regression on embeddings": lambda task, _: logistic_on_embeddings(
-            task, folder / "trained"
-        ),
-        "logistic regression on untrained embeddings": lambda task, _: logistic_on_embeddings(
-            task, nothing
-        ),
-        "Transformer, fine-tuned": lambda task, seed: fine_tuned(task, folder / "trained", seed),
-        "Transformer, from scratch": lambda task, seed: fine_tuned(task, nothing, seed),
-    }
+    methods = methods_of(folder / "trained", untrained(folder, config))
     chosen = options.methods or list(methods)
-    rows: list[dict[str, Any]] = []
-    for task, share, seed in few_labels(options.groups, options.shares, options.seeds):
-        for method in chosen:
-            outcome = methods[method](task, seed)
-            found = agreement(task, outcome.labels)
-            rows.append(
-                {
-                    "task": task.name,
-                    "group": task.group,
-                    "share": share,
-                    "seed": seed,
-                    "n_labelled": len(task.train_rows),
-                    "method": method,
-                    "macro_f1": found.macro_f1,
-                    "accuracy": found.accuracy,
-                    "fit_seconds": outcome.fit_seconds,
-                    "cells_a_second": len(task.test_rows) / outcome.predict_seconds,
-                }
-            )
-            print(
-                f"{task.name:28} {share:5.0%} {method:44} {found.macro_f1:.4f} "
-                f"{found.accuracy:.4f} {outcome.fit_seconds:8.1f} s",
-                flush=True,
-            )
+    rows = [
+        measured(task, share, seed, method, methods[method])
+        for task, share, seed in few_labels(options.groups, options.shares, options.seeds)
+        for method in chosen
+    ]
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     result = {
         "pretraining": cost
@@ -108,6 +72,56 @@ def main(arguments: list[str]) -> None:
     }
     if not options.trial:
         print(write_result("pretraining", result))
+
+
+def parsed(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks pretraining", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=40.0, help="budget of pre-training")
+    parser.add_argument("--tokens", type=int, default=128, help="genes of a cell that are read")
+    parser.add_argument("--genes", type=int, default=4000, help="vocabulary")
+    parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
+    parser.add_argument("--shares", nargs="+", type=float, default=list(SHARES))
+    parser.add_argument("--seeds", type=int, default=5, help="draws of the labelled cells")
+    parser.add_argument("--methods", nargs="+", help="some of the methods; all by default")
+    parser.add_argument("--trial", action="store_true", help="write no result")
+    return parser.parse_args(arguments)
+
+
+def methods_of(trained: Path, nothing: Path) -> dict[str, Method]:
+    """Return what is compared, given a pre-trained encoder and one that was never trained."""
+    return {
+        "logistic regression on PCs": lambda task, _: logistic_pcs(task),
+        "hash encoder": lambda task, seed: fine_tuned(task, None, seed),
+        "logistic regression on embeddings": lambda task, _: logistic_on_embeddings(task, trained),
+        "logistic regression on untrained embeddings": lambda task, _: logistic_on_embeddings(
+            task, nothing
+        ),
+        "Transformer, fine-tuned": lambda task, seed: fine_tuned(task, trained, seed),
+        "Transformer, from scratch": lambda task, seed: fine_tuned(task, nothing, seed),
+    }
+
+
+def measured(task: Task, share: float, seed: int, name: str, method: Method) -> dict[str, Any]:
+    """Run one method on a share of the labels, and print how it went."""
+    outcome = method(task, seed)
+    found = agreement(task, outcome.labels)
+    print(
+        f"{task.name:28} {share:5.0%} {name:44} {found.macro_f1:.4f} "
+        f"{found.accuracy:.4f} {outcome.fit_seconds:8.1f} s",
+        flush=True,
+    )
+    return {
+        "task": task.name,
+        "group": task.group,
+        "share": share,
+        "seed": seed,
+        "n_labelled": len(task.train_rows),
+        "method": name,
+        "macro_f1": found.macro_f1,
+        "accuracy": found.accuracy,
+        "fit_seconds": outcome.fit_seconds,
+        "cells_a_second": len(task.test_rows) / outcome.predict_seconds,
+    }
 
 
 def few_labels(

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def did_you_mean(name: str, known: Iterable[object], *, most: int = 1) -> str:
+def did_you_mean(name: object, known: Iterable[object], *, most: int = 1) -> str:
     """Return the question after the nearest names, with a space before it; empty without any."""
-    near = difflib.get_close_matches(name, [str(other) for other in known], n=most, cutoff=0.3)
+    texts = [str(other) for other in known]
+    near = difflib.get_close_matches(str(name), texts, n=most, cutoff=0.3)
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 

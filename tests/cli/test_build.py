@@ -1,5 +1,6 @@
 """``atlash build``: the same reference as from Python, saved whole or not at all."""
 
+import anndata as ad
 import pytest
 
 import atlash as package
@@ -150,3 +151,18 @@ def test_a_parent_that_is_not_there(atlash, two_levels):
     assert found.code == 1
     assert "'lymphocytes' is not in the hierarchy" in found.told
     assert "Did you mean 'lymphocyte'?" in found.told
+
+
+def test_too_many_cells_without_a_label_can_be_accepted(atlash, files, tmp_path):
+    cells = ad.read_h5ad(files / "atlas.h5ad")
+    cells.obs["kind"] = cells.obs["cell_type"].astype(object).where(cells.obs["batch"] == "b1")
+    cells.obs.loc[cells.obs_names[:100], "kind"] = None
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    place = tmp_path / "few.atlash"
+    command = ("build", tmp_path / "cells.h5ad", "--labels-key", "kind", "-o", place, "--quiet")
+    refused = atlash(*command)
+    assert refused.code == 1
+    assert "choose another column, or raise --max-unlabelled." in refused.told
+    done = atlash(*command, "--max-unlabelled", "0.9", "--bits", "32")
+    assert done.code == 0, done.err
+    assert Reference.load(place).info()["n_unlabelled"] > 180

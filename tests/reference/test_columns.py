@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atlash.reference.cells import write_cells
+from atlash.reference.cell_writing import write_cells
 from atlash.reference.columns import cells_table, codes_of, text_columns, user_names
 
 

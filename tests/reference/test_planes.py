@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from atlash.codes.hamming import hamming
 from atlash.codes.pack import as_words
-from atlash.reference.cells import searchable, write_cells
+from atlash.reference.cell_writing import searchable, write_cells
 from atlash.reference.columns import cells_table
 from atlash.reference.planes import FOLDER, load_planes, word_aligned
 

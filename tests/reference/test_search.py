@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from atlash.codes.pack import pack, unpack
 from atlash.config import SearchConfig
-from atlash.reference.cells import searchable, write_cells
+from atlash.reference.cell_writing import searchable, write_cells
 from atlash.reference.columns import cells_table
 from atlash.reference.found import Asked
 from atlash.reference.search import SearchIndex

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
 from atlash.errors import InputError
-from atlash.reference.cells import CellTable, searchable, write_cells
+from atlash.reference.cell_writing import searchable, write_cells
+from atlash.reference.cells import CellTable
 from atlash.reference.columns import LABEL, cells_table
 from atlash.reference.dictionaries import stored_schema, to_stored
 from atlash.tl import search

@@ -27,18 +27,13 @@ def annotate(
     force: Annotated[
         bool, typer.Option("--force", help="Give every cell the label of its nearest type.")
     ] = False,
-    min_confidence: Annotated[
-        float, typer.Option(min=0, max=1, help="Least confidence of an assigned cell.")
-    ] = 0.5,
-    max_lost: Annotated[
-        float,
-        typer.Option(min=0, max=1, help="Share of known cells that may be called out of reach."),
-    ] = 0.05,
+    min_confidence: options.MinConfidence = 0.5,
+    max_lost: options.MaxLost = 0.05,
     vote: Annotated[
         str | None,
         typer.Option(help="Column of obs with clusters, or 'code': groups take one label."),
     ] = None,
-    key_added: Annotated[str, typer.Option(help="Prefix of what is written.")] = "atlash",
+    key_added: options.KeyAdded = "atlash",
     threads: options.Threads = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,

@@ -16,41 +16,21 @@ from atlash.cli.tables import print_json, print_reference
 def build(
     cells: Annotated[list[Path], typer.Argument(help="Labelled cells (.h5ad or .zarr).")],
     *,
-    labels_key: Annotated[
-        list[str],
-        typer.Option(help="Column of obs with the cell types; given twice: parents, then types."),
-    ],
+    labels_key: options.LabelsKey,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to save to.")],
-    batch_key: Annotated[
-        str | None, typer.Option(help="Column of obs with the batch, donor or study.")
-    ] = None,
-    hierarchy: Annotated[
-        Path | None,
-        typer.Option(
-            help="Parents of the types: a table with the columns sub and parent (.csv, .tsv, "
-            ".parquet) or an ontology (.obo)."
-        ),
-    ] = None,
-    parent: Annotated[
-        list[str] | None,
-        typer.Option(help="Term of the hierarchy that is a parent; may be repeated."),
-    ] = None,
+    batch_key: options.BatchKey = None,
+    hierarchy: options.Hierarchy = None,
+    parent: options.Parent = None,
     layer: options.Layer = None,
     gene_column: options.GeneColumn = None,
     scale: options.Scale = ScaleOption.auto,
-    bits: Annotated[
-        int | None, typer.Option(help="Code length, a multiple of 8; by the types by default.")
-    ] = None,
+    bits: options.Bits = None,
     loss: options.Loss = LossOption.class_balanced,
-    mine: Annotated[
-        bool,
-        typer.Option(help="Learn hard cells again; leave out those that look mislabelled."),
-    ] = False,
-    encoder: Annotated[
-        Path | None, typer.Option(help="Pre-trained encoder to start from (a folder).")
-    ] = None,
-    device: Annotated[str, typer.Option(help="Where to learn: auto, cpu, cuda, ...")] = "auto",
+    mine: options.Mine = False,
+    encoder: options.Encoder = None,
+    device: options.Device = "auto",
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    max_unlabelled: options.MaxUnlabelled = 0.5,
     threads: options.Threads = None,
     overwrite: Annotated[bool, typer.Option(help="Replace a reference that is there.")] = False,
     as_json: options.AsJson = False,
@@ -68,6 +48,7 @@ def build(
         scale=scale.value,
         hierarchy=hierarchy,
         parents=tuple(parent) if parent else None,
+        max_unlabelled=max_unlabelled,
         n_threads=threads,
         progress=not quiet,
     )

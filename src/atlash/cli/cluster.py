@@ -19,22 +19,14 @@ def cluster(
         Path, typer.Argument(help="Copy with clusters to write, of the input's format.")
     ],
     *,
-    batch_key: Annotated[
-        str | None, typer.Option(help="Column of obs with batches, to be integrated.")
-    ] = None,
-    n_clusters: Annotated[
-        int | None, typer.Option(min=1, help="Number of clusters; found by default.")
-    ] = None,
-    resolution: Annotated[
-        float | None, typer.Option(help="Resolution of Leiden, its clusters taken as they are.")
-    ] = None,
-    save: Annotated[
-        Path | None, typer.Option(help="Folder to save the fitted clusterer in.")
-    ] = None,
+    batch_key: options.IntegratedKey = None,
+    n_clusters: options.NClusters = None,
+    resolution: options.Resolution = None,
+    save: options.ClustererFolder = None,
     layer: options.Layer = None,
     gene_column: options.GeneColumn = None,
     scale: options.Scale = ScaleOption.auto,
-    key_added: Annotated[str, typer.Option(help="Prefix of what is written.")] = "atlash",
+    key_added: options.KeyAdded = "atlash",
     seed: Annotated[int, typer.Option(help="Seed.")] = 0,
     threads: options.Threads = None,
     as_json: options.AsJson = False,

@@ -17,42 +17,17 @@ from atlash.cli.tables import print_json
 def evaluate(
     query: Annotated[Path, typer.Argument(help="Cells whose types are known (.h5ad or .zarr).")],
     *,
-    labels_key: Annotated[
-        list[str],
-        typer.Option(
-            help="Column of obs with the true types; given twice: true parents, then types."
-        ),
-    ],
-    reference: Annotated[
-        Path | None,
-        typer.Option(
-            "--reference", "-r", help="Saved reference; without it labels in QUERY are evaluated."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for tables, summary and picture.")
-    ] = None,
-    rename: Annotated[
-        Path | None,
-        typer.Option(
-            help="CSV with the columns from,to: the reference's names of QUERY's types (parents)."
-        ),
-    ] = None,
-    key_added: Annotated[
-        str | None,
-        typer.Option(help="Prefix of labels in QUERY to evaluate, instead of annotating anew."),
-    ] = None,
+    labels_key: options.TrueLabelsKey,
+    reference: options.ReferenceIfAny = None,
+    out: options.ResultFolder = None,
+    rename: options.Rename = None,
+    key_added: options.KeyEvaluated = None,
     layer: options.Layer = None,
     gene_column: options.GeneColumn = None,
     scale: options.Scale = ScaleOption.auto,
     min_shared: options.MinShared = 0.5,
-    min_confidence: Annotated[
-        float, typer.Option(min=0, max=1, help="Least confidence of an assigned cell.")
-    ] = 0.5,
-    max_lost: Annotated[
-        float,
-        typer.Option(min=0, max=1, help="Share of known cells that may be called out of reach."),
-    ] = 0.05,
+    min_confidence: options.MinConfidence = 0.5,
+    max_lost: options.MaxLost = 0.05,
     threads: options.Threads = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,

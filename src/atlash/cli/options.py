@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options of commands that have many: their types and their help."""
 
 from __future__ import annotations
 
@@ -33,6 +33,32 @@ class LossOption(StrEnum):
     clouded = "clouded"
 
 
+class RankingOption(StrEnum):
+    """Rankings; see :class:`atlash.SearchConfig`."""
+
+    asymmetric = "asymmetric"
+    code = "code"
+    anchor_first = "anchor-first"
+
+
+class MethodOption(StrEnum):
+    """Methods; see :class:`atlash.SearchConfig`."""
+
+    auto = "auto"
+    flat = "flat"
+    pruned = "pruned"
+    anchor_walk = "anchor-walk"
+
+
+class ValuesOption(StrEnum):
+    """Forms of the values; see :data:`atlash.config.ValueForm`."""
+
+    bins = "bins"
+    continuous = "continuous"
+
+
+# of several commands
+
 Layer = Annotated[
     str | None, typer.Option(help="Layer to read instead of X; 'raw' stands for .raw.")
 ]
@@ -44,7 +70,15 @@ MinShared = Annotated[
     float,
     typer.Option(min=0, max=1, help="Least share of the encoder's gene weight to be measured."),
 ]
-Loss = Annotated[LossOption, typer.Option(help="What the loss does for rare types.")]
+MinConfidence = Annotated[
+    float, typer.Option(min=0, max=1, help="Least confidence of an assigned cell.")
+]
+MaxLost = Annotated[
+    float,
+    typer.Option(min=0, max=1, help="Share of known cells that may be called out of reach."),
+]
+KeyAdded = Annotated[str, typer.Option(help="Prefix of what is written.")]
+Device = Annotated[str, typer.Option(help="Where to learn: auto, cpu, cuda, ...")]
 Threads = Annotated[
     int | None, typer.Option(min=1, help="Threads; all cores by default. Results are the same.")
 ]
@@ -53,3 +87,120 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 ReferencePath = Annotated[
     Path, typer.Option("--reference", "-r", help="Saved reference (a folder).")
 ]
+
+# of build
+
+LabelsKey = Annotated[
+    list[str],
+    typer.Option(help="Column of obs with the cell types; given twice: parents, then types."),
+]
+BatchKey = Annotated[
+    str | None, typer.Option(help="Column of obs with the batch, donor or study.")
+]
+Hierarchy = Annotated[
+    Path | None,
+    typer.Option(
+        help="Parents of the types: a table with the columns sub and parent (.csv, .tsv, "
+        ".parquet) or an ontology (.obo)."
+    ),
+]
+Parent = Annotated[
+    list[str] | None,
+    typer.Option(help="Term of the hierarchy that is a parent; may be repeated."),
+]
+Bits = Annotated[
+    int | None, typer.Option(help="Code length, a multiple of 8; by the types by default.")
+]
+Loss = Annotated[LossOption, typer.Option(help="What the loss does for rare types.")]
+Mine = Annotated[
+    bool, typer.Option(help="Learn hard cells again; leave out those that look mislabelled.")
+]
+Encoder = Annotated[
+    Path | None, typer.Option(help="Pre-trained encoder to start from (a folder).")
+]
+MaxUnlabelled = Annotated[
+    float, typer.Option(min=0, max=1, help="Greatest share of cells without a label.")
+]
+
+# of evaluate
+
+TrueLabelsKey = Annotated[
+    list[str],
+    typer.Option(help="Column of obs with the true types; given twice: true parents, then types."),
+]
+ReferenceIfAny = Annotated[
+    Path | None,
+    typer.Option(
+        "--reference", "-r", help="Saved reference; without it labels in QUERY are evaluated."
+    ),
+]
+ResultFolder = Annotated[
+    Path | None, typer.Option("--out", "-o", help="Folder for tables, summary and picture.")
+]
+Rename = Annotated[
+    Path | None,
+    typer.Option(
+        help="CSV with the columns from,to: the reference's names of QUERY's types (parents)."
+    ),
+]
+KeyEvaluated = Annotated[
+    str | None,
+    typer.Option(help="Prefix of labels in QUERY to evaluate, instead of annotating anew."),
+]
+
+# of search
+
+K = Annotated[
+    int | None,
+    typer.Option("--k", "-k", help="Cells wanted for each query; 50, or all within a radius."),
+]
+Where = Annotated[
+    str | None,
+    typer.Option(help="Condition that cells must meet, in SQL: \"tissue = 'lung'\"."),
+]
+Radius = Annotated[int | None, typer.Option(help="Greatest distance in bits.")]
+Exclude = Annotated[
+    str | None,
+    typer.Option(help="Column, such as donor, whose value query and cell must not share."),
+]
+Columns = Annotated[str, typer.Option(help="Columns of the cells found, separated by commas.")]
+HitsFile = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="File for all hits (.csv, .parquet or .json)."),
+]
+Ranking = Annotated[RankingOption, typer.Option(help="What distances count.")]
+Method = Annotated[
+    MethodOption, typer.Option(help="Which cells are compared; 'anchor-walk' approximates.")
+]
+
+# of cluster
+
+IntegratedKey = Annotated[
+    str | None, typer.Option(help="Column of obs with batches, to be integrated.")
+]
+NClusters = Annotated[
+    int | None, typer.Option(min=1, help="Number of clusters; found by default.")
+]
+Resolution = Annotated[
+    float | None, typer.Option(help="Resolution of Leiden, its clusters taken as they are.")
+]
+ClustererFolder = Annotated[
+    Path | None, typer.Option(help="Folder to save the fitted clusterer in.")
+]
+
+# of pretrain
+
+EncoderFolder = Annotated[
+    Path, typer.Option("--out", "-o", help="Folder to write the encoder to.")
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")
+]
+DomainKey = Annotated[
+    str | None, typer.Option(help="Column of obs with the batch, a token of its own.")
+]
+Vocabulary = Annotated[
+    Path | None,
+    typer.Option(help="Text file with one gene a line; chosen from the cells by default."),
+]
+Values = Annotated[ValuesOption, typer.Option(help="Values by rank, or continuous.")]

@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from atlash.cli import options
 from atlash.cli.messages import warnings_as_notes
-from atlash.cli.options import ScaleOption
+from atlash.cli.options import ScaleOption, ValuesOption
 from atlash.cli.tables import print_json
 from atlash.cli.training_tables import print_pretrained
 
-
-class ValuesOption(StrEnum):
-    """Forms of the values; see :data:`atlash.config.ValueForm`."""
-
-    bins = "bins"
-    continuous = "continuous"
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def pretrain(
     cells: Annotated[list[Path], typer.Argument(help="Cells (.h5ad or .zarr), no labels needed.")],
     *,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write the encoder to.")],
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")
-    ] = False,
-    batch_key: Annotated[
-        str | None, typer.Option(help="Column of obs with the batch, a token of its own.")
-    ] = None,
-    vocabulary: Annotated[
-        Path | None,
-        typer.Option(help="Text file with one gene a line; chosen from the cells by default."),
-    ] = None,
+    out: options.EncoderFolder,
+    resume: options.Resume = False,
+    batch_key: options.DomainKey = None,
+    vocabulary: options.Vocabulary = None,
     genes: Annotated[int, typer.Option(min=2, help="Most genes that are chosen.")] = 8000,
     tokens: Annotated[int, typer.Option(min=2, help="Most genes of a cell that are read.")] = 512,
-    values: Annotated[
-        ValuesOption, typer.Option(help="Values by rank, or continuous.")
-    ] = ValuesOption.bins,
+    values: options.Values = ValuesOption.bins,
     width: Annotated[int, typer.Option(help="Length of an embedding.")] = 128,
     layers: Annotated[int, typer.Option(help="Layers of the Transformer.")] = 4,
     heads: Annotated[int, typer.Option(help="Attention heads of a layer.")] = 4,
@@ -50,7 +36,7 @@ def pretrain(
     layer: options.Layer = None,
     gene_column: options.GeneColumn = None,
     scale: options.Scale = ScaleOption.auto,
-    device: Annotated[str, typer.Option(help="Where to learn: auto, cpu, cuda, ...")] = "auto",
+    device: options.Device = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     threads: options.Threads = None,
     as_json: options.AsJson = False,
@@ -60,15 +46,16 @@ def pretrain(
     from atlash.config import PretrainConfig, TransformerConfig
     from atlash.models.pretrained import PretrainedEncoder
 
+    model = TransformerConfig(
+        n_tokens=tokens,
+        values=values.value,
+        width=width,
+        n_layers=layers,
+        n_heads=heads,
+        n_hidden=4 * width,
+    )
     config = PretrainConfig(
-        model=TransformerConfig(
-            n_tokens=tokens,
-            values=values.value,
-            width=width,
-            n_layers=layers,
-            n_heads=heads,
-            n_hidden=4 * width,
-        ),
+        model=model,
         n_genes=genes,
         n_steps=steps,
         batch_size=batch_size,
@@ -90,7 +77,11 @@ def pretrain(
             device=device,
             random_state=seed,
         )
-    info = encoder.info()
+    _report(encoder.info(), out, as_json=as_json)
+
+
+def _report(info: Mapping[str, Any], out: Path, *, as_json: bool) -> None:
+    """Print what was learned; end with the code of an interruption where there was one."""
     if as_json:
         print_json(info)
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,58 +10,23 @@ import typer
 from atlash.cli import options
 from atlash.cli.frames import check_output, write_table
 from atlash.cli.messages import warnings_as_notes
-from atlash.cli.options import ScaleOption
+from atlash.cli.options import MethodOption, RankingOption, ScaleOption
 from atlash.cli.search_tables import hits_summary, print_hits
 from atlash.cli.tables import print_json
-
-
-class RankingOption(StrEnum):
-    """Rankings; see :class:`atlash.SearchConfig`."""
-
-    asymmetric = "asymmetric"
-    code = "code"
-    anchor_first = "anchor-first"
-
-
-class MethodOption(StrEnum):
-    """Methods; see :class:`atlash.SearchConfig`."""
-
-    auto = "auto"
-    flat = "flat"
-    pruned = "pruned"
-    anchor_walk = "anchor-walk"
 
 
 def search(
     query: Annotated[Path, typer.Argument(help="Cells to look for (.h5ad or .zarr).")],
     *,
     reference: options.ReferencePath,
-    k: Annotated[
-        int | None,
-        typer.Option("--k", "-k", help="Cells wanted for each query; 50, or all within a radius."),
-    ] = None,
-    where: Annotated[
-        str | None,
-        typer.Option(help="Condition that cells must meet, in SQL: \"tissue = 'lung'\"."),
-    ] = None,
-    radius: Annotated[int | None, typer.Option(help="Greatest distance in bits.")] = None,
-    exclude: Annotated[
-        str | None,
-        typer.Option(help="Column, such as donor, whose value query and cell must not share."),
-    ] = None,
-    columns: Annotated[
-        str, typer.Option(help="Columns of the cells found, separated by commas.")
-    ] = "cell_id,label",
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="File for all hits (.csv, .parquet or .json)."),
-    ] = None,
-    ranking: Annotated[
-        RankingOption, typer.Option(help="What distances count.")
-    ] = RankingOption.asymmetric,
-    method: Annotated[
-        MethodOption, typer.Option(help="Which cells are compared; 'anchor-walk' approximates.")
-    ] = MethodOption.auto,
+    k: options.K = None,
+    where: options.Where = None,
+    radius: options.Radius = None,
+    exclude: options.Exclude = None,
+    columns: options.Columns = "cell_id,label",
+    output: options.HitsFile = None,
+    ranking: options.Ranking = RankingOption.asymmetric,
+    method: options.Method = MethodOption.auto,
     layer: options.Layer = None,
     gene_column: options.GeneColumn = None,
     scale: options.Scale = ScaleOption.auto,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from atlash.checks import checked_config
 from atlash.clustering.batch_labels import batches_of, known_batches
 from atlash.clustering.clusters import clusters_of, told
 from atlash.clustering.facts import facts_of
@@ -68,7 +69,7 @@ class HashClusterer:
         random_state: int = 0,
         config: ClusterConfig | None = None,
     ) -> None:
-        self.config = config or ClusterConfig()
+        self.config = checked_config(config, ClusterConfig)
         self.wanted = checked(
             n_clusters, resolution, random_state=random_state, config=self.config
         )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from atlash.checks import checked_config
+from atlash.config import LearnConfig
 from atlash.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ def checked(
     InputError
         If an option is out of range, or number and resolution are both given.
     """
+    if config.learn is not None:
+        checked_config(config.learn, LearnConfig, name="learn")
     auto = isinstance(n_clusters, str) and n_clusters == "auto"
     wanted = None if auto else _whole(n_clusters)
     if not auto and (wanted is None or wanted < 1):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numba
 import numpy as np
@@ -27,6 +27,30 @@ PIECE = 2048
 """Codes after which what can be left out is worked out again."""
 NOBODY = 1 << 62
 """Key of a place that no code has taken yet; beyond the key of any code."""
+
+
+class Shelves(NamedTuple):
+    """Buckets as compiled code takes them; see :class:`atlash.codes.buckets.Buckets`.
+
+    Attributes
+    ----------
+    planes
+        Addresses of the planes of the codes.
+    rows
+        Their rows in the order in which they were given, ``(n,)``.
+    centres
+        Addresses of the planes of the centres.
+    centre_weights
+        What a bit of each word counts in distances to centres.
+    bounds
+        Place of the first code at each distance from each centre, ``(n_centres, most + 2)``.
+    """
+
+    planes: Addresses
+    rows: NDArray[np.uint32]
+    centres: Addresses
+    centre_weights: tuple[int, ...]
+    bounds: NDArray[np.int64]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -146,13 +170,9 @@ def order_centres(distances: NDArray[np.int64], order: NDArray[np.int64], most: 
 
 @numba.njit(cache=True, nogil=True)
 def search_buckets(  # noqa: PLR0917 - numba takes arguments by position
-    planes: Addresses,
+    shelves: Shelves,
     weights: Addresses,
     queries: Address,
-    centres: Addresses,
-    centre_weights: Addresses,
-    bounds: NDArray[np.int64],
-    rows: NDArray[np.uint32],
     ratio: tuple[int, int],
     walk: bool,  # noqa: FBT001
     vector: bool,  # noqa: FBT001
@@ -165,6 +185,7 @@ def search_buckets(  # noqa: PLR0917 - numba takes arguments by position
     distance ``d`` from it, by the triangle inequality. ``walk`` prunes nothing, and stops at the
     end of the bucket in which k codes have been seen.
     """
+    planes, rows, centres, centre_weights, bounds = shelves
     n_centres, most = bounds.shape[0], bounds.shape[1] - 2
     distances = np.empty(n_centres, dtype=np.int64)
     order = np.empty(n_centres, dtype=np.int64)

@@ -203,7 +203,7 @@ def _search(
     *,
     walk: bool,
 ) -> Pruned:
-    from atlash.codes._buckets import search_buckets  # numba: imported when needed
+    from atlash.codes._buckets import Shelves, search_buckets  # numba: imported when needed
 
     if k < 1:
         msg = f"At least one neighbour must be asked for; found k={k}."
@@ -214,7 +214,15 @@ def _search(
     )
     centres = make_planes(buckets.centres)
     weights = check_weights(part_weights, len(centres))
-    centre_start, centre_step = centres.ctypes.data, 8 * centres.shape[1]
+    start, step = centres.ctypes.data, 8 * centres.shape[1]
+    shelves = Shelves(
+        question.addresses,
+        buckets.rows,
+        tuple(start + step * word for word in range(len(centres))),
+        buckets.part_weights,
+        buckets.bounds,
+    )
+    ratio = _ratio(weights, buckets.part_weights)
     n = len(buckets.rows)
     keys = np.empty((len(queries), min(k, n)), dtype=np.int64)
     n_scanned = np.zeros(len(queries), dtype=np.int64)
@@ -222,10 +230,8 @@ def _search(
     def search(part: tuple[int, int]) -> None:
         asked, found, scanned = (each[slice(*part)] for each in (question.words, keys, n_scanned))
         search_buckets(
-            question.addresses, question.weights, asked.ctypes.data,
-            tuple(centre_start + centre_step * word for word in range(len(centres))),
-            buckets.part_weights, buckets.bounds, buckets.rows,
-            _ratio(weights, buckets.part_weights), walk, question.vector, found, scanned,
+            shelves, question.weights, asked.ctypes.data, ratio, walk, question.vector,
+            found, scanned,
         )  # fmt: skip
 
     if n:

@@ -90,7 +90,7 @@ def read_gene_names(
         columns = [str(column) for column in var.columns]
         listed = ", ".join(map(repr, columns)) or "no columns"
         msg = f"The `var` of {source_name} has no column {gene_column!r}; it has {listed}."
-        near = difflib.get_close_matches(gene_column, columns, n=1, cutoff=0.4)
+        near = difflib.get_close_matches(str(gene_column), columns, n=1, cutoff=0.4)
         msg += (
             f" Try `gene_column={near[0]!r}`." if near else " Drop `gene_column` to use the names."
         )

@@ -22,6 +22,12 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from atlash.data.count_estimates import (
+    estimated_dispersions,
+    estimated_log_depth,
+    estimated_proportions,
+    group_sums,
+)
 from atlash.errors import EmptyInputError, InvalidValuesError, KeyNotFoundError
 
 if TYPE_CHECKING:
@@ -31,11 +37,6 @@ if TYPE_CHECKING:
     import anndata as ad
     from numpy.typing import NDArray
 
-_PRIOR_COUNTS = 10_000.0
-"""Counts of the type over all batches that every group borrows, a handful of cells' worth."""
-_PRIOR_INFORMATION = 10.0
-"""Weight of the typical dispersion, in the same unit as a gene's sum of squared means."""
-_LEAST_DISPERSION = 1e-6
 _HDF5_CHUNK = 2**20
 
 
@@ -155,15 +156,15 @@ def fit(adata: ad.AnnData, *, labels_key: str, batch_key: str | None = None) -> 
     X, depth, obs = X[filled], depth[filled], adata.obs.loc[filled, keys].astype(str)
     group = obs.groupby(keys, sort=True).ngroup().to_numpy()
     groups = obs.iloc[np.unique(group, return_index=True)[1]].reset_index(drop=True)
-    totals = _sums(X, group, len(groups))
+    totals = group_sums(X, group, len(groups))
     batch = np.zeros(len(groups), int) if batch_key is None else pd.factorize(groups[batch_key])[0]
-    log_mean, log_deviation = _log_depth(depth, batch[group])
+    log_mean, log_deviation = estimated_log_depth(depth, batch[group])
     return CountModel(
         genes=np.asarray(adata.var_names, dtype=str),
         groups=groups.astype("category"),
         weights=np.bincount(group) / len(group),
-        proportions=_proportions(totals, pd.factorize(groups[labels_key])[0]),
-        dispersions=_dispersions(X, depth, group, totals),
+        proportions=estimated_proportions(totals, pd.factorize(groups[labels_key])[0]),
+        dispersions=estimated_dispersions(X, depth, group, totals=totals),
         log_depth_mean=log_mean[batch],
         log_depth_deviation=log_deviation[batch],
     )
@@ -248,55 +249,6 @@ def _negative_binomial(
     counts = sp.csr_array((sizes, genes, bounds), shape=(len(depth), n_genes))
     counts.sum_duplicates()
     return counts
-
-
-def _sums(X: sp.csr_array[Any], group: NDArray[np.int64], n_groups: int) -> NDArray[np.float64]:
-    """Sum the rows of each group, ``(n_groups, n_columns)``."""
-    ones = np.ones(len(group))
-    indicator = sp.csr_array((ones, (group, np.arange(len(group)))), (n_groups, len(group)))
-    return np.asarray((indicator @ X).toarray(), dtype=np.float64)
-
-
-def _proportions(totals: NDArray[np.float64], type_of: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Shrink each group's shares towards its type's, and those towards all cells'."""
-    overall = totals.sum(axis=0) / totals.sum()
-    types = np.zeros((type_of.max() + 1, totals.shape[1]))
-    np.add.at(types, type_of, totals)
-    types = (types + _PRIOR_COUNTS * overall) / (types.sum(axis=1, keepdims=True) + _PRIOR_COUNTS)
-    shrunk = totals + _PRIOR_COUNTS * types[type_of]
-    return np.asarray(shrunk / shrunk.sum(axis=1, keepdims=True), dtype=np.float64)
-
-
-def _dispersions(
-    X: sp.csr_array[Any],
-    depth: NDArray[np.float64],
-    group: NDArray[np.int64],
-    totals: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Estimate ``phi`` from ``sum((x - m)^2 - m) = phi sum(m^2)``, cells within their groups."""
-    n_groups = len(totals)
-    group_depth = np.bincount(group, depth, n_groups)
-    shares = totals / group_depth[:, None]
-    squared_depth = np.bincount(group, depth**2, n_groups)[:, None]
-    information = np.sum(shares**2 * squared_depth, axis=0)
-    cross = _sums(sp.csr_array(X.multiply(depth[:, None])), group, n_groups)
-    squares = np.asarray(X.power(2).sum(axis=0))
-    residual = squares - 2 * np.sum(shares * cross, axis=0) + information
-    excess = residual - totals.sum(axis=0)
-    clear = information >= _PRIOR_INFORMATION
-    typical = float(np.median(excess[clear] / information[clear])) if clear.any() else 0.0
-    shrunk = (excess + _PRIOR_INFORMATION * typical) / (information + _PRIOR_INFORMATION)
-    return np.asarray(np.maximum(shrunk, _LEAST_DISPERSION), dtype=np.float64)
-
-
-def _log_depth(
-    depth: NDArray[np.float64], batch: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and deviation of the log depth of each batch, ``(n_batches,)`` each."""
-    logs, sizes = np.log(depth), np.bincount(batch)
-    mean = np.bincount(batch, logs) / sizes
-    variance = np.bincount(batch, (logs - mean[batch]) ** 2) / sizes
-    return mean, np.sqrt(variance)
 
 
 def _require_columns(adata: ad.AnnData, keys: list[str]) -> None:

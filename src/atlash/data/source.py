@@ -251,7 +251,7 @@ class _Slots:
         wanted = "X" if layer is None else repr(layer)
         told = holder.replace("the ", "The ", 1) if holder.startswith("the ") else repr(holder)
         msg = f"{told} has no {wanted}; it has {listed}."
-        near = difflib.get_close_matches(layer or "X", names, n=1, cutoff=0.0)
+        near = difflib.get_close_matches(str(layer or "X"), names, n=1, cutoff=0.0)
         if near:
             msg += " Drop `layer`." if near == ["X"] else f" Try `layer={near[0]!r}`."
         raise KeyNotFoundError(msg)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
+from atlash.checks import checked_config
 from atlash.config import PretrainConfig, TransformerConfig
 from atlash.data.parallel import ordered_map
 from atlash.errors import FileFormatError
@@ -130,7 +131,7 @@ class PretrainedEncoder:
             batch_key=batch_key,
             names=None if vocabulary is None else tuple(vocabulary),
             resume=resume,
-            config=config or PretrainConfig(),
+            config=checked_config(config, PretrainConfig),
             device=device,
             random_state=random_state,
         )

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from atlash.errors import AtlashError, InputError, OutputError
-from atlash.reference.cells import STORAGE_VERSION, CellTable, watched
+from atlash.reference.cell_writing import STORAGE_VERSION, watched
+from atlash.reference.cells import CellTable
 from atlash.reference.dictionaries import to_stored
 from atlash.reference.scans import address_filter, brief, evaluating, planned_filter
 

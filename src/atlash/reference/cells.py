@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from atlash.errors import AtlashError, KeyNotFoundError, ReferenceFileError, did_you_mean
-from atlash.reference.dictionaries import stored_schema, to_stored, to_user, user_schema
+from atlash.reference.dictionaries import to_user, user_schema
 from atlash.reference.rows import RowMap, checked_positions
 from atlash.reference.scans import (
     brief,
@@ -27,12 +27,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-_LANCE_ERRORS = (OSError, RuntimeError, ValueError, pa.ArrowException)
+LANCE_ERRORS = (OSError, RuntimeError, ValueError, pa.ArrowException)
+"""What Lance raises where it cannot read or write."""
 
-# Every Lance from 1.0 on reads this format; it takes a third less room than 2.0.
-STORAGE_VERSION = "2.1"
-
-_IN_MEMORY = "memory://cells"
+IN_MEMORY = "memory://cells"
+"""Place of cells that no disk holds."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class CellTable:
     @property
     def in_memory(self) -> bool:
         """Whether the cells are held in memory alone."""
-        return self.folder == Path(_IN_MEMORY)
+        return self.folder == Path(IN_MEMORY)
 
     @cached_property
     def dataset(self) -> Any:  # noqa: ANN401 (lance is imported late, and untyped)
@@ -235,7 +234,7 @@ class CellTable:
     def _reading(self) -> Iterator[None]:
         try:
             yield
-        except _LANCE_ERRORS as error:
+        except LANCE_ERRORS as error:
             if isinstance(error, AtlashError):
                 raise
             msg = (
@@ -244,66 +243,3 @@ class CellTable:
                 "files are damaged: copy or download it again."
             )
             raise ReferenceFileError(msg) from error
-
-
-def searchable(cells: pa.Table | CellTable) -> CellTable:
-    """Return a handle on cells, those in memory too, so that all are looked up in one way."""
-    if isinstance(cells, CellTable):
-        return cells
-    import lance
-
-    batches = cells.to_reader()
-    stream = pa.RecordBatchReader.from_batches(stored_schema(batches.schema), to_stored(batches))
-    dataset = lance.write_dataset(stream, _IN_MEMORY, data_storage_version=STORAGE_VERSION)
-    held = CellTable(Path(_IN_MEMORY), dataset.version, cells.num_rows)
-    held.__dict__["dataset"] = dataset  # nothing could open it again by its name
-    return held
-
-
-def write_cells(cells: pa.Table | pa.RecordBatchReader | CellTable, folder: Path) -> CellTable:
-    """Write cells as a new Lance dataset.
-
-    Parameters
-    ----------
-    cells
-        Cells in memory, as a stream of batches, or of another reference.
-    folder
-        Where the dataset goes; must not exist.
-
-    Raises
-    ------
-    OSError
-        If the disk does not take them, or Lance does not take a column.
-    """
-    import lance
-
-    if isinstance(cells, CellTable):
-        cells = cells.reader()
-    batches = cells.to_reader() if isinstance(cells, pa.Table) else cells
-    raised: list[Exception] = []
-    schema = stored_schema(batches.schema)
-    stream = pa.RecordBatchReader.from_batches(schema, watched(to_stored(batches), raised))
-    try:
-        dataset = lance.write_dataset(
-            stream,
-            str(folder),
-            mode="create",
-            data_storage_version=STORAGE_VERSION,
-            enable_v2_manifest_paths=True,  # growing needs it; the default of Lance 1 is other
-        )
-    except _LANCE_ERRORS as error:
-        if raised:
-            raise raised[0] from None
-        raise OSError(brief(error)) from error
-    return CellTable(folder, dataset.version, dataset.count_rows())
-
-
-def watched(
-    batches: Iterator[pa.RecordBatch], raised: list[Exception]
-) -> Iterator[pa.RecordBatch]:
-    """Yield batches; write down what goes wrong, which Lance turns into a line of text."""
-    try:
-        yield from batches
-    except Exception as error:
-        raised.append(error)
-        raise

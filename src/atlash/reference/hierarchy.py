@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from atlash.errors import InputError, LabelsError, did_you_mean
@@ -31,7 +32,10 @@ def split_labels_key(labels_key: str | Sequence[str]) -> tuple[str | None, str]:
     InputError
         If there are more than two columns, or none.
     """
-    keys = [labels_key] if isinstance(labels_key, str) else list(labels_key)
+    if isinstance(labels_key, str) or not isinstance(labels_key, Iterable):
+        keys = [labels_key]
+    else:
+        keys = list(labels_key)
     if len(keys) not in (1, 2) or not all(isinstance(key, str) for key in keys):
         msg = (
             f"`labels_key` is {labels_key!r}; give the column of the types, or two columns, the "

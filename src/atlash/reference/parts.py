@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from atlash.errors import OutputError, ReferenceFileError
-from atlash.reference.cells import CellTable, write_cells
+from atlash.reference.cell_writing import write_cells
 from atlash.reference.folder import sync
 from atlash.reference.integrity import settle
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from atlash.reference.cells import CellTable
     from atlash.reference.manifest import FileEntry
 
 

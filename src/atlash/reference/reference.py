@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from atlash.checks import checked_config
 from atlash.config import BuildConfig, InputConfig
 from atlash.data.source import open_sources
 from atlash.errors import InputError, ReferenceFileError
 from atlash.reference import store
-from atlash.reference.cells import searchable
+from atlash.reference.cell_writing import searchable
 from atlash.reference.encoding import encode_all
 from atlash.reference.newcomers import fitted, newcomers
 from atlash.reference.search import SearchIndex
@@ -138,7 +139,7 @@ class Reference:
             gene_column,
             device,
             random_state,
-            config or BuildConfig(),
+            checked_config(config, BuildConfig),
         )
         annotator, table, meta, mined = build_parts(cells, request)
         return cls(annotator, table, meta, mined=mined)

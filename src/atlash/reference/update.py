@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from atlash.errors import ConflictError, InputError
 from atlash.reference import store
-from atlash.reference.cells import CellTable, searchable
+from atlash.reference.cell_writing import searchable
+from atlash.reference.cells import CellTable
 from atlash.reference.columns import CELL_ID, LABEL
 from atlash.reference.growth import Change, commit
 

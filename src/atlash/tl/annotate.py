@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from atlash.checks import checked_config
 from atlash.config import AnnotateConfig, InputConfig
 from atlash.data.source import open_source
 from atlash.errors import InputError, KeyNotFoundError, did_you_mean
@@ -132,11 +133,9 @@ def annotate(
         If the cells cannot be used; the subclasses in :mod:`atlash.errors` say why. Nothing is
         written then.
     """
-    result = annotate_cells(
-        adata,
-        reference,
-        Request(layer, gene_column, force, AnnotationKeys(key_added), config or AnnotateConfig()),
-    )
+    config = checked_config(config, AnnotateConfig)
+    request = Request(layer, gene_column, force, AnnotationKeys(key_added), config)
+    result = annotate_cells(adata, reference, request)
     target = adata.to_memory() if copy and adata.isbacked else adata.copy() if copy else adata
     for column in result.obs:
         target.obs[column] = result.obs[column].array

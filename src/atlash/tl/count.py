@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from atlash.checks import checked_config
 from atlash.config import SearchConfig
 from atlash.errors import InputError
 from atlash.reference.columns import LABEL
@@ -68,7 +69,7 @@ def count_within(
     KeyNotFoundError
         If a column is not there; the message has the nearest names.
     """
-    config = config or SearchConfig()
+    config = checked_config(config, SearchConfig)
     check_request(None, radius, config)
     check_reference(reference)
     index = reference.index

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from atlash.checks import checked_config
 from atlash.config import EmbedConfig, InputConfig
 from atlash.data.source import open_source
 from atlash.errors import InputError
@@ -86,7 +87,7 @@ def embed(
     """
     from atlash.models.pretrained import PretrainedEncoder
 
-    config = config or EmbedConfig()
+    config = checked_config(config, EmbedConfig)
     if config.chunk_size < 1:
         msg = f"`chunk_size` is {config.chunk_size}, but must be at least 1."
         raise InputError(msg)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from atlash.checks import checked_config
 from atlash.config import AnnotateConfig
 from atlash.data.source import open_source
 from atlash.errors import InputError
@@ -92,7 +93,7 @@ def evaluate(
     keys = AnnotationKeys(key_added or DEFAULT_PREFIX)
     columns = split_labels_key(labels_key)
     _check_truth(columns, keys)
-    config = config or AnnotateConfig()
+    config = checked_config(config, AnnotateConfig)
     check_config(config)
     if reference is not None and key_added is None:
         obs = open_source(adata, layer).obs

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from atlash.errors import KeyNotFoundError, did_you_mean
+from atlash.errors import InputError, KeyNotFoundError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from atlash.reference.cells import CellTable
+
+
+def check_column_name(exclude: object) -> None:
+    """Raise :class:`InputError` unless it is the name of a column, or ``None``."""
+    if exclude is not None and not isinstance(exclude, str):
+        msg = (
+            f"`exclude` is {exclude!r}, but must be the name of one column of both query and "
+            "reference, for example 'donor', or None."
+        )
+        raise InputError(msg)
 
 
 def shares(

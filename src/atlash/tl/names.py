@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,7 +11,9 @@ if TYPE_CHECKING:
 
 def wanted_columns(columns: str | Sequence[str]) -> list[str]:
     """Return the columns asked for, by one name or several, each once and in order."""
-    return [columns] if isinstance(columns, str) else list(dict.fromkeys(columns))
+    if isinstance(columns, str) or not isinstance(columns, Iterable):
+        return [columns]
+    return list(dict.fromkeys(columns))
 
 
 def beside(columns: Sequence[str], taken: Container[str]) -> list[str]:

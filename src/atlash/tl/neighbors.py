@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from atlash.checks import checked_config
 from atlash.config import SearchConfig
 from atlash.errors import InputError
 from atlash.keys import NeighborKeys
-from atlash.reference.cells import searchable
+from atlash.reference.cell_writing import searchable
 from atlash.reference.columns import cells_table
 from atlash.reference.search import SearchIndex
 from atlash.tl.queries import encode_queries
@@ -82,9 +83,9 @@ def neighbors(
     ImportError
         If umap-learn is missing.
     """
-    fuzzy_union = _fuzzy_union()
-    config = config or SearchConfig()
+    config = checked_config(config, SearchConfig)
     check_request(None, None, config)
+    fuzzy_union = _fuzzy_union()
     if not hasattr(adata, "obsp"):
         msg = (
             f"`neighbors` writes to an AnnData, got {type(adata).__name__}. Read a file with "

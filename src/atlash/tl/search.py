@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import numpy as np
 
+from atlash.checks import checked_config
 from atlash.config import Ranking, SearchConfig, SearchMethod
 from atlash.errors import InputError
 from atlash.reference.found import Asked, Found
-from atlash.tl.exclude import shares
+from atlash.tl.exclude import check_column_name, shares
 from atlash.tl.hits import Hits
 from atlash.tl.queries import encode_queries
 
@@ -90,8 +91,9 @@ def search(
     FewerCellsWarning
         Fewer than ``k`` cells may be found for some query.
     """
-    config = config or SearchConfig()
+    config = checked_config(config, SearchConfig)
     check_request(k, radius, config)
+    check_column_name(exclude)
     started = time.perf_counter()
     queries = encode_queries(adata, reference, config)
     encoded = time.perf_counter()
