@@ -147,7 +147,7 @@ def _readable(image: AxesImage, value: float) -> str:
 
     By the relative luminance and contrast ratio of WCAG 2.1, which is at least 4.5 then.
     """
-    colour = np.asarray(image.to_rgba(value)[:3])
+    colour = image.to_rgba(np.array([value]))[0, :3]
     linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
     luminance = float(linear @ [0.2126, 0.7152, 0.0722])
     return "white" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "black"

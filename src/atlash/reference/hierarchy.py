@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from atlash.errors import InputError, LabelsError, did_you_mean
@@ -11,8 +12,6 @@ from atlash.reference.hierarchy_source import key_of, read_terms
 from atlash.reference.parent_columns import MOST_NAMED, check_one_level, parents_of_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from atlash.config import BuildConfig
     from atlash.data.source import CellSource
     from atlash.reference.hierarchy_source import Terms
@@ -31,7 +30,9 @@ def split_labels_key(labels_key: str | Sequence[str]) -> tuple[str | None, str]:
     InputError
         If there are more than two columns, or none.
     """
-    keys = [labels_key] if isinstance(labels_key, str) else list(labels_key)
+    if isinstance(labels_key, str):
+        return None, labels_key
+    keys = list(labels_key) if isinstance(labels_key, Sequence) else []
     if len(keys) not in (1, 2) or not all(isinstance(key, str) for key in keys):
         msg = (
             f"`labels_key` is {labels_key!r}; give the column of the types, or two columns, the "

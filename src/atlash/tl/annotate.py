@@ -13,7 +13,7 @@ import pandas as pd
 
 from atlash.config import AnnotateConfig, InputConfig
 from atlash.data.source import open_source
-from atlash.errors import InputError, KeyNotFoundError, did_you_mean
+from atlash.errors import KeyNotFoundError, did_you_mean
 from atlash.keys import ASSIGNED, DEFAULT_PREFIX, REASONS, UNASSIGNED, AnnotationKeys
 from atlash.models.annotator import Prediction
 from atlash.models.back_off import answer_parents
@@ -21,6 +21,7 @@ from atlash.models.decide import Limits, reasons
 from atlash.models.encode import bind_source, predict_chunks
 from atlash.models.transductive import matched_to_query, vote_by_group
 from atlash.progress import n_threads_or_all, track
+from atlash.tl.checks import check_anndata, check_config, check_key_added
 from atlash.tl.parents import with_parents
 from atlash.tl.queries import check_reference
 from atlash.tl.summary import summarise
@@ -132,6 +133,8 @@ def annotate(
         If the cells cannot be used; the subclasses in :mod:`atlash.errors` say why. Nothing is
         written then.
     """
+    check_reference(reference)  # first, as the two are easily swapped
+    check_anndata(adata)
     result = annotate_cells(
         adata,
         reference,
@@ -161,6 +164,7 @@ def annotate_cells(cells: Cells, reference: Reference, request: Request) -> Anno
     """Annotate cells of any source and return what is to be written; see :func:`annotate`."""
     config = request.config
     check_config(config)
+    check_key_added(request.keys.prefix)
     check_reference(reference)
     source = open_source(cells, request.layer)
     started = time.perf_counter()
@@ -197,25 +201,6 @@ def annotate_cells(cells: Cells, reference: Reference, request: Request) -> Anno
         uns={keys.provenance: _provenance(bound, reference, request)},
         summary=summarise(obs, bound, request, seconds=time.perf_counter() - started),
     )
-
-
-def check_config(config: AnnotateConfig) -> None:
-    """Raise :class:`InputError` if an option is out of its range."""
-    ranges = {
-        "min_confidence": (0.0, 1.0),
-        "max_lost": (0.0, 1.0),
-        "min_shared": (0.0, 1.0),
-        "min_genes": (0, math.inf),
-        "chunk_size": (1, math.inf),
-    }
-    for name, (least, most) in ranges.items():
-        value = getattr(config, name)
-        if not least <= value <= most:
-            msg = f"`{name}` is {value}, but must be from {least:g} to {most:g}."
-            raise InputError(msg)
-    if config.method not in ("asymmetric", "hamming"):
-        msg = f"There is no method {config.method!r}; use 'asymmetric' or 'hamming'."
-        raise InputError(msg)
 
 
 def _group_column(obs: pd.DataFrame, column: str) -> pd.Series[Any]:

@@ -13,6 +13,7 @@ from atlash.data.source import open_source
 from atlash.errors import InputError
 from atlash.keys import EmbeddingKeys
 from atlash.progress import n_threads_or_all, track
+from atlash.tl.checks import check_anndata, check_key_added
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,6 +87,8 @@ def embed(
     """
     from atlash.models.pretrained import PretrainedEncoder
 
+    check_anndata(adata)
+    check_key_added(key_added)
     config = config or EmbedConfig()
     if config.chunk_size < 1:
         msg = f"`chunk_size` is {config.chunk_size}, but must be at least 1."

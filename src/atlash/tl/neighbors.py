@@ -16,6 +16,7 @@ from atlash.keys import NeighborKeys
 from atlash.reference.cells import searchable
 from atlash.reference.columns import cells_table
 from atlash.reference.search import SearchIndex
+from atlash.tl.checks import check_key_added
 from atlash.tl.queries import encode_queries
 from atlash.tl.search import check_request
 
@@ -82,6 +83,8 @@ def neighbors(
     ImportError
         If umap-learn is missing.
     """
+    if key_added is not None:
+        check_key_added(key_added)
     fuzzy_union = _fuzzy_union()
     config = config or SearchConfig()
     check_request(None, None, config)
