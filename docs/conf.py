@@ -15,3 +15,5 @@ myst_heading_anchors = 3
 
 html_theme = "furo"
 html_title = f"atlash {release}"
+html_static_path = ["_static"]
+html_css_files = ["wide.css"]

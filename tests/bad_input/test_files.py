@@ -13,6 +13,7 @@ import pytest
 
 from atlash.errors import FileFormatError, OutputError, ReferenceFileError
 from atlash.reference import Reference
+from atlash.reference.store import check_target
 
 NOBODY = 65_534
 
@@ -62,13 +63,13 @@ def folder(path, _):
     ("make", "told"),
     [
         (truncated, r"'cells\.h5ad' .*truncated or damaged HDF5 file.*download it again"),
-        (empty, r"empty \(0 bytes\).*download it again"),
-        (zipped, r"a gzip archive.*unpack it with `gunzip`"),
-        (text, r"comma-separated text.*read_csv"),
-        (web_page, r"a web page, perhaps a failed download.*download the file again"),
+        (empty, r"like an empty file \(0 bytes\).*download it again"),
+        (zipped, r"a gzip archive.*unpack it with `gunzip`\.$"),
+        (text, r"comma-separated text.*read_csv.*, then save it as \.h5ad\.$"),
+        (web_page, r"a web page, perhaps a failed download.*download the file again\.$"),
         (noise, r"a file of unknown format.*convert it"),
         (tenx, r"a 10x HDF5 file.*read_10x_h5"),
-        (folder, r"folder 'cells\.h5ad' is not a zarr store: it holds 'matrix\.mtx'"),
+        (folder, r"folder '.*cells\.h5ad' is not a zarr store: it holds 'matrix\.mtx'"),
     ],
 )
 def test_what_a_file_is_instead_of_cells(use, whole, tmp_path, make, told):
@@ -82,6 +83,18 @@ def test_what_a_file_is_instead_of_cells(use, whole, tmp_path, make, told):
 def test_a_file_that_is_missing(use, tmp_path, kind):
     with pytest.raises(FileFormatError, match=r"There is no file '.*none\.h5ad'\. Check the path"):
         use(kind(tmp_path / "none.h5ad"))
+
+
+def test_the_working_folder_in_the_place_of_cells_is_named(use, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileFormatError, match=r"folder '\.' is not a zarr store: it holds no"):
+        use(Path())
+
+
+def test_a_reference_in_the_place_of_cells(use, reference, tmp_path):
+    replace(reference).save(tmp_path / "r.atlash")
+    with pytest.raises(FileFormatError, match=r"may be a saved reference.* be swapped"):
+        use(tmp_path / "r.atlash")
 
 
 @contextmanager
@@ -103,6 +116,8 @@ def unwritable_folder():
 
 def test_saving_without_permission(reference):
     with unwritable_folder() as place:
+        with pytest.raises(OutputError, match=r"r\.atlash' cannot be written: no permission"):
+            check_target(place / "r.atlash", overwrite=False)  # before learning, by the command
         with pytest.raises(OutputError, match=r"r\.atlash"):
             reference.save(place / "r.atlash")
         assert not list(place.iterdir())

@@ -59,6 +59,14 @@ def test_an_overlap_below_the_floor_is_measured(fresh_counts, references):
         )
 
 
+def test_a_choice_of_few_genes_is_not_taken_for_another_naming(fresh_counts, references):
+    few = fresh_counts[:, :30].copy()
+    told = r"30 of the query's 30 names are the reference's.* from before genes were chosen"
+    with pytest.raises(GeneMismatchError, match=told) as caught:
+        annotate(few, references["symbols"], config=AnnotateConfig(progress=False))
+    assert "var_names" not in str(caught.value)
+
+
 def test_a_gene_column_that_is_missing(use, atlas):
     atlas.var["symbol"] = SYMBOLS
     with pytest.raises(KeyNotFoundError, match=r"no column 'symbols'.*Try `gene_column='symbol'`"):

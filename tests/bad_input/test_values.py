@@ -90,13 +90,15 @@ def test_values_that_are_no_real_numbers(use, atlas, dtype):
 @pytest.mark.parametrize("shape", [(0, 300), (360, 0)], ids=["no cells", "no genes"])
 def test_nothing_at_all(use, atlas, shape):
     empty = atlas[: shape[0], : shape[1]].copy()
-    told = f"{shape[0]} cells and {shape[1]} genes; need both"
+    told = f"{shape[0]} cells and {shape[1]} genes; need both\\. Look whether a filter"
     with pytest.raises(EmptyInputError, match=told):
         use(empty)
 
 
 def test_no_matrix(use, atlas):
-    with pytest.raises(KeyNotFoundError, match="has no X; it has no matrix at all"):
+    with pytest.raises(
+        KeyNotFoundError, match=r"has no X; it has no matrix at all\. Counts belong"
+    ):
         use(ad.AnnData(obs=atlas.obs, var=atlas.var))
 
 

@@ -16,5 +16,11 @@ def test_takes_a_device_by_name():
 
 @pytest.mark.parametrize("name", ["gpu", "", "cuda:99", "cpu:abc", "meta"])
 def test_says_which_device_cannot_be_used_and_what_to_do(name):
-    with pytest.raises(InputError, match=r"cannot be used here .*device='auto' or device='cpu'"):
+    with pytest.raises(InputError, match=r"cannot be used here .*`device='auto'` or .*='cpu'`"):
         resolve_device(name)
+
+
+def test_a_kind_that_torch_does_not_know_comes_without_its_long_list():
+    with pytest.raises(InputError, match=r"'gpu' cannot .*no such kind.*GPU is 'cuda'") as caught:
+        resolve_device("gpu")
+    assert "opengl" not in str(caught.value)

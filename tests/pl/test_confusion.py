@@ -12,6 +12,7 @@ mpl.use("Agg")
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.text import Text
 
 from atlash.errors import InputError, KeyNotFoundError
 from atlash.pl import confusion
@@ -139,6 +140,53 @@ def test_no_name_covers_another_whatever_the_number_of_types(n):
     boxes = [text.get_window_extent() for text in axes.get_yticklabels()]
     assert all(low.y1 <= high.y0 for high, low in pairwise(boxes))
     assert axes.figure.get_figheight() < 25
+
+
+LONG = "CD8-positive, alpha-beta memory T cell of the mucosa"
+TALL = pd.DataFrame(np.eye(12, 2, dtype=int) + 1, [f"t{k}" for k in range(12)], ["a", LONG])
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        pd.DataFrame([[1]], ["T"], ["T"]),
+        pd.DataFrame([[5, 1]], ["T"], ["T", "unassigned"]),
+        pd.DataFrame([[123_456, 0], [1, 1]], [LONG, "B"], [LONG, "B"]),
+        pd.DataFrame([[1, 0], [1, 1]], ["T", "B"], [LONG, "B"]),
+        TALL,
+        TALL.T,
+        pd.DataFrame(np.eye(40, dtype=int), range(40), [f"{LONG} {k}" for k in range(40)]),
+    ],
+    ids=["one", "one row", "long names", "long labels", "tall", "wide", "many"],
+)
+def test_no_text_leaves_the_picture_and_shares_have_room(counts):
+    axes = confusion(counts)
+    figure = axes.figure
+    figure.canvas.draw()
+    texts = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    assert len(texts) >= sum(counts.shape)
+    for text in texts:
+        box = text.get_window_extent()
+        assert 0 <= box.x0 < box.x1 <= figure.bbox.x1, text
+        assert 0 <= box.y0 < box.y1 <= figure.bbox.y1, text
+    inches = axes.get_window_extent().transformed(figure.dpi_scale_trans.inverted())
+    assert inches.width / counts.shape[1] > 0.24
+    assert inches.height / counts.shape[0] > 0.2
+
+
+def test_numbers_stand_out_from_their_colour():
+    shares = np.arange(1, 100)
+    axes = confusion(pd.DataFrame({"T": shares, "B": 100 - shares}))
+    (image,) = axes.images
+    for text in axes.texts:
+        behind = luminance(image.to_rgba(int(text.get_text()) / 100))
+        light, dark = sorted((luminance(mpl.colors.to_rgba(text.get_color())), behind))[::-1]
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, text
+
+
+def luminance(colour):
+    parts = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in colour[:3]]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
 
 
 def test_cells_need_a_column_and_counts_a_cell(cells):

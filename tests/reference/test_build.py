@@ -262,3 +262,21 @@ def test_the_loss_is_written_down_by_name_and_numbers(reference):
 def test_options_of_parents_are_in_range(name, value):
     with pytest.raises(InputError, match=f"`{name}` is {value}, but must be"):
         check_build_config(BuildConfig(TrainConfig(**{name: value})))
+
+
+@pytest.mark.parametrize("config", [{"n_bits": 64}, TrainConfig(), "counts"], ids=type)
+def test_options_of_another_kind(atlas, config):
+    with pytest.raises(InputError, match=r"must be an atlash\.BuildConfig, got \w+\. Make one"):
+        atlash.Reference.build(atlas, "cell_type", config=config)
+
+
+@pytest.mark.parametrize("seed", [-1, "a", 1.5, None])
+def test_seeds_are_whole_numbers(atlas, tiny, seed):
+    with pytest.raises(InputError, match=r"`random_state` is .*, but must be a whole number"):
+        atlash.Reference.build(atlas, "cell_type", config=tiny, random_state=seed)
+
+
+@pytest.mark.parametrize("labels_key", [None, 7, [], ["a", "b", "c"]], ids=repr)
+def test_columns_of_labels_are_one_or_two_names(atlas, tiny, labels_key):
+    with pytest.raises(InputError, match=r"`labels_key` is .*; give the column of the types"):
+        atlash.Reference.build(atlas, labels_key, config=tiny)

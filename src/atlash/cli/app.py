@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import version
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,10 +20,14 @@ from atlash.cli.demo import demo
 from atlash.cli.evaluate import evaluate
 from atlash.cli.grow import add, merge, register, remove
 from atlash.cli.info import info
+from atlash.cli.kernels import provide_cache
 from atlash.cli.messages import options_of, report
 from atlash.cli.pretrain import pretrain
 from atlash.cli.search import search
 from atlash.errors import AtlashError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 app = typer.Typer(
     name="atlash",
@@ -57,16 +61,23 @@ def options(
     """Short binary hash codes for single-cell atlases: annotate, search and cluster cells."""
 
 
+def _called(arguments: list[str]) -> Callable[..., None] | None:
+    """Return the command that was called."""
+    commands = {command.__name__: command for command in COMMANDS}
+    return next((commands[word] for word in arguments if word in commands), None)
+
+
 def _options_of(arguments: list[str]) -> dict[str, str]:
     """Return the options of the command that was called, by the names of their parameters."""
-    commands = {command.__name__: command for command in COMMANDS}
-    called = next((commands[word] for word in arguments if word in commands), None)
+    called = _called(arguments)
     return {} if called is None else options_of(called)
 
 
 def main() -> None:
     """Run the command and turn atlash's own errors into messages."""
     try:
+        if "--help" not in sys.argv[1:] and _called(sys.argv[1:]) is not None:
+            provide_cache()
         app()
     except AtlashError as error:
         report(error, _options_of(sys.argv[1:]))

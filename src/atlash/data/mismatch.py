@@ -67,6 +67,13 @@ def _likely_cause(query: Naming, reference: Naming) -> str:
             f"{mangled:,} names would match but for '.', '_' and '-': the query seems to come "
             "from R. Restore the original names in `adata.var_names`."
         )
+    shared = found_exact(query, reference)
+    if shared and shared >= 0.5 * len(query.names):
+        return (
+            f"{shared:,} of the query's {len(query.names):,} names are the reference's, so naming "
+            "is not at fault: most genes are missing. Pass the cells from before genes were "
+            "chosen (perhaps `layer='raw'`), or lower `min_shared` if no more were measured."
+        )
     return (
         "Set `adata.var_names` to the same naming, choose a column with `gene_column`, or "
         "lower `min_shared` if the query really measured so few genes."

@@ -9,14 +9,19 @@ if TYPE_CHECKING:
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
+_SAVE = ", then save it as .h5ad"
 _MAGIC = (
     (b"\x1f\x8b", "a gzip archive", "unpack it with `gunzip`"),
     (b"PK\x03\x04", "a zip archive", "unpack it with `unzip`"),
     (b"BZh", "a bzip2 archive", "unpack it with `bunzip2`"),
     (b"\xfd7zXZ", "an xz archive", "unpack it with `unxz`"),
     (b"\x28\xb5\x2f\xfd", "a zstd archive", "unpack it with `unzstd`"),
-    (b"PAR1", "a parquet table", "build an AnnData from it with `anndata.AnnData(frame)`"),
-    (b"%%MatrixMarket", "a Matrix Market file", "read it with `scanpy.read_10x_mtx(folder)`"),
+    (b"PAR1", "a parquet table", f"build an AnnData from it with `anndata.AnnData(frame)`{_SAVE}"),
+    (
+        b"%%MatrixMarket",
+        "a Matrix Market file",
+        f"read it with `scanpy.read_10x_mtx(folder)`{_SAVE}",
+    ),
     (b"\x80", "a pickle", "load it where it was written and save it as .h5ad"),
     (b"RDX", "an R workspace", "convert the object to .h5ad in R, for example with anndataR"),
     (b"<", "a web page, perhaps a failed download", "download the file again"),
@@ -29,17 +34,17 @@ def describe_bytes(path: Path) -> tuple[str, str]:
     with path.open("rb") as file:
         head = file.read(512)
     if not head:
-        return "empty (0 bytes)", "copy or download it again"
+        return "an empty file (0 bytes)", "copy or download it again"
     if head.startswith(HDF5_MAGIC):
         return "a truncated or damaged HDF5 file", "copy or download it again"
     for magic, what, remedy in _MAGIC:
         if head.startswith(magic):
-            return f"{what}", f"{remedy}, then save it as .h5ad"
+            return what, remedy
     text = head.decode("utf-8", errors="replace")
     if "\ufffd" not in text[:-1] and text.isprintable() is False and "\x00" not in text:
         for separator, name in (("\t", "tab-separated"), (",", "comma-separated")):
             if separator in text.splitlines()[0]:
-                return f"{name} text", f"{_READ_TEXT}, then save it as .h5ad"
+                return f"{name} text", f"{_READ_TEXT}{_SAVE}"
     return "a file of unknown format", "convert it to .h5ad with anndata"
 
 

@@ -208,7 +208,10 @@ def _source(
     """Join a matrix with its tables, leaving out features that are no genes."""
     check_dtype(matrix.dtype, name)
     if 0 in matrix.shape:
-        msg = f"{name} has {matrix.shape[0]:,} cells and {matrix.shape[1]:,} genes; need both."
+        msg = (
+            f"{name} has {matrix.shape[0]:,} cells and {matrix.shape[1]:,} genes; need both. "
+            "Look whether a filter left nothing over, or whether it is another file or layer."
+        )
         raise EmptyInputError(msg)
     var = _string_index(var)
     keep = gene_features(var, name)
@@ -254,6 +257,8 @@ class _Slots:
         near = difflib.get_close_matches(str(layer or "X"), names, n=1, cutoff=0.0)
         if near:
             msg += " Drop `layer`." if near == ["X"] else f" Try `layer={near[0]!r}`."
+        if not names:
+            msg += " Counts belong in X: `adata.X = counts`, one row a cell, one column a gene."
         raise KeyNotFoundError(msg)
 
     def others(self, slot: str) -> tuple[str, ...]:

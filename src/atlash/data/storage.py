@@ -83,11 +83,14 @@ def _open_zarr(path: Path) -> Any:  # noqa: ANN401
     try:
         return zarr.open_group(path, mode="r")
     except (zarr.errors.GroupNotFoundError, zarr.errors.NodeTypeValidationError) as error:
-        inside = ", ".join(repr(child.name) for child in sorted(path.iterdir())[:4]) or "nothing"
+        names = sorted(child.name for child in path.iterdir())
+        inside = ", ".join(map(repr, names[:4])) or "nothing"
         msg = (
-            f"The folder {path.name!r} is not a zarr store: it holds {inside}. An AnnData "
+            f"The folder {str(path)!r} is not a zarr store: it holds {inside}. An AnnData "
             "zarr store, as `adata.write_zarr(path)` writes it, or a .h5ad file is needed."
         )
+        if "manifest.json" in names:
+            msg += " It may be a saved reference; the cells and the reference may be swapped."
         raise FileFormatError(msg) from error
 
 

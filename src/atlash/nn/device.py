@@ -24,8 +24,14 @@ def resolve_device(name: str) -> torch.device:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError) as error:
         msg = (
-            f"The device {name!r} cannot be used here ({str(error).splitlines()[0]}). "
-            "Use device='auto' or device='cpu'."
+            f"The device {name!r} cannot be used here ({_reason(error)}). "
+            "Use `device='auto'` or `device='cpu'`; an NVIDIA GPU is 'cuda', an Apple one 'mps'."
         )
         raise InputError(msg) from error
     return device
+
+
+def _reason(error: Exception) -> str:
+    """Return the reason in torch's words, but not its list of thirty devices."""
+    told = str(error).splitlines()[0]
+    return "there is no such kind" if told.startswith("Expected one of") else told

@@ -13,11 +13,14 @@ from atlash.keys import UNASSIGNED, AnnotationKeys
 if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
 
 _MANY = 30
 """Types from which on cells of the picture shrink."""
 _LONGEST = 32
 """Letters of a name; the middle of longer ones is left out, as their ends differ."""
+_LETTER = 0.0085
+"""Inches by which a name grows with a letter, for each point of its size."""
 
 
 def confusion(
@@ -62,21 +65,21 @@ def confusion(
     share = counts.div(counts.sum(axis=1), axis=0)
     n_rows, n_columns = share.shape
     many = max(n_rows, n_columns) > _MANY
+    size_of_names, size_of_numbers = (8, 6) if many else (10, 8)
+    columns = [_short(name) for name in share.columns]
+    rows = [f"{_short(name)} ({counts.loc[name].sum():,})" for name in share.index]
     if ax is None:
-        wide, high = (0.3, 0.27) if many else (0.55, 0.42)
-        size = 3.6 + wide * n_columns, 2.6 + high * n_rows
+        size = _size(rows, columns, size_of_names)
         _, ax = plt.subplots(figsize=size, layout="constrained")
     image = ax.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    size_of_names, size_of_numbers = (8, 6) if many else (10, 8)
     ax.set_xticks(
         range(n_columns),
-        [_short(name) for name in share.columns],
+        columns,
         rotation=45,
         ha="right",
         rotation_mode="anchor",
         fontsize=size_of_names,
     )
-    rows = [f"{_short(name)} ({counts.loc[name].sum():,})" for name in share.index]
     ax.set_yticks(range(n_rows), rows, fontsize=size_of_names)
     for (row, column), value in np.ndenumerate(share.to_numpy()):
         if value >= 0.005:
@@ -86,7 +89,7 @@ def confusion(
                 f"{100 * value:.0f}",
                 ha="center",
                 va="center",
-                color="white" if value > 0.5 else "black",
+                color=_readable(image, value),
                 fontsize=size_of_numbers,
             )
     ax.set_xlabel("Label")
@@ -124,6 +127,30 @@ def _counts(adata: AnnData, labels_key: str | None, key_added: str) -> pd.DataFr
     columns = [*[t for t in types if t in table.columns], *others]
     columns += [UNASSIGNED] if UNASSIGNED in table.columns else []
     return table.loc[types, columns]
+
+
+def _size(rows: list[str], columns: list[str], size_of_names: int) -> tuple[float, float]:
+    """Return inches that leave room for the names beside and below the shares."""
+    wide, high = (0.55, 0.42) if size_of_names == 10 else (0.3, 0.27)
+    letter = _LETTER * size_of_names
+    below = letter * max(map(len, columns)) * np.sqrt(0.5)  # at 45 degrees
+    beside = max(letter * max(map(len, rows)), below)
+    # the least sizes are those of the colour bar's label
+    return (
+        1.8 + beside + max(1.2, wide * len(columns)),
+        0.7 + below + max(2.0, high * len(rows)),
+    )
+
+
+def _readable(image: AxesImage, value: float) -> str:
+    """Return black or white, whichever stands out more from the colour of a share.
+
+    By the relative luminance and contrast ratio of WCAG 2.1, which is at least 4.5 then.
+    """
+    colour = image.to_rgba(np.array([value]))[0, :3]
+    linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
+    luminance = float(linear @ [0.2126, 0.7152, 0.0722])
+    return "white" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "black"
 
 
 def _short(name: object) -> str:

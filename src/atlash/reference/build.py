@@ -89,6 +89,7 @@ def build_parts(
     -------
     Annotator, cells, facts, and what was mined, if it was.
     """
+    _check_request(request)
     request = _with_steps_of_fine_tuning(request)
     config = request.config
     check_build_config(config)
@@ -139,6 +140,21 @@ def build_parts(
             "n_cells": encoder.facts["n_cells"],
         }
     return annotator, table, meta, mined
+
+
+def _check_request(request: BuildRequest) -> None:
+    """Raise :class:`InputError` if options or seed are of another kind than they must be."""
+    config: object = request.config
+    if not isinstance(config, BuildConfig):
+        msg = (
+            f"`config` must be an atlash.BuildConfig, got {type(config).__name__}. Make "
+            "one, for example `atlash.BuildConfig(train=atlash.TrainConfig(n_bits=128))`."
+        )
+        raise InputError(msg)
+    seed: object = request.random_state
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        msg = f"`random_state` is {seed!r}, but must be a whole number, at least 0, such as 1."
+        raise InputError(msg)
 
 
 def _with_steps_of_fine_tuning(request: BuildRequest) -> BuildRequest:

@@ -43,6 +43,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from atlash.data.write import check_folder
 from atlash.errors import OutputError, ReferenceFileError
 from atlash.reference.arrays import from_safetensors, to_safetensors
 from atlash.reference.cells import CellTable
@@ -50,6 +51,7 @@ from atlash.reference.disk import reporting
 from atlash.reference.folder import staging, sync
 from atlash.reference.integrity import check_files
 from atlash.reference.manifest import (
+    MANIFEST,
     CellsEntry,
     Commit,
     Manifest,
@@ -226,10 +228,12 @@ def check_target(target: Path, *, overwrite: bool) -> bool:
     Raises
     ------
     OutputError
-        If something is there that may not be replaced, or there is no folder to save in.
+        If something is there that may not be replaced, or there is no folder to save in, or one
+        that cannot be written.
     """
     if not target.exists() and not target.is_symlink():
         if target.parent.is_dir():
+            check_folder(target)
             return False
         msg = f"'{target.parent}' is no folder; make it first, or save to another place."
         raise OutputError(msg)
@@ -244,4 +248,5 @@ def check_target(target: Path, *, overwrite: bool) -> bool:
     if not overwrite:
         msg = f"'{target}' exists. Choose another path, or replace it with `overwrite=True`."
         raise OutputError(msg)
+    check_folder(target / MANIFEST)
     return True

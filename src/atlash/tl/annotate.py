@@ -14,7 +14,7 @@ import pandas as pd
 from atlash.checks import checked_config
 from atlash.config import AnnotateConfig, InputConfig
 from atlash.data.source import open_source
-from atlash.errors import InputError, KeyNotFoundError, did_you_mean
+from atlash.errors import KeyNotFoundError, did_you_mean
 from atlash.keys import ASSIGNED, DEFAULT_PREFIX, REASONS, UNASSIGNED, AnnotationKeys
 from atlash.models.annotator import Prediction
 from atlash.models.back_off import answer_parents
@@ -22,6 +22,7 @@ from atlash.models.decide import Limits, reasons
 from atlash.models.encode import bind_source, predict_chunks
 from atlash.models.transductive import matched_to_query, vote_by_group
 from atlash.progress import n_threads_or_all, track
+from atlash.tl.checks import check_anndata, check_config, check_key_added
 from atlash.tl.parents import with_parents
 from atlash.tl.queries import check_reference
 from atlash.tl.summary import summarise
@@ -133,9 +134,19 @@ def annotate(
         If the cells cannot be used; the subclasses in :mod:`atlash.errors` say why. Nothing is
         written then.
     """
+<<<<<<< HEAD
     config = checked_config(config, AnnotateConfig)
     request = Request(layer, gene_column, force, AnnotationKeys(key_added), config)
     result = annotate_cells(adata, reference, request)
+=======
+    check_reference(reference)  # first, as the two are easily swapped
+    check_anndata(adata)
+    result = annotate_cells(
+        adata,
+        reference,
+        Request(layer, gene_column, force, AnnotationKeys(key_added), config or AnnotateConfig()),
+    )
+>>>>>>> 6f2f41546aed8fdfbe05e3b2cbad36ab4fce5f7b
     target = adata.to_memory() if copy and adata.isbacked else adata.copy() if copy else adata
     for column in result.obs:
         target.obs[column] = result.obs[column].array
@@ -160,6 +171,7 @@ def annotate_cells(cells: Cells, reference: Reference, request: Request) -> Anno
     """Annotate cells of any source and return what is to be written; see :func:`annotate`."""
     config = request.config
     check_config(config)
+    check_key_added(request.keys.prefix)
     check_reference(reference)
     source = open_source(cells, request.layer)
     started = time.perf_counter()
@@ -196,25 +208,6 @@ def annotate_cells(cells: Cells, reference: Reference, request: Request) -> Anno
         uns={keys.provenance: _provenance(bound, reference, request)},
         summary=summarise(obs, bound, request, seconds=time.perf_counter() - started),
     )
-
-
-def check_config(config: AnnotateConfig) -> None:
-    """Raise :class:`InputError` if an option is out of its range."""
-    ranges = {
-        "min_confidence": (0.0, 1.0),
-        "max_lost": (0.0, 1.0),
-        "min_shared": (0.0, 1.0),
-        "min_genes": (0, math.inf),
-        "chunk_size": (1, math.inf),
-    }
-    for name, (least, most) in ranges.items():
-        value = getattr(config, name)
-        if not least <= value <= most:
-            msg = f"`{name}` is {value}, but must be from {least:g} to {most:g}."
-            raise InputError(msg)
-    if config.method not in ("asymmetric", "hamming"):
-        msg = f"There is no method {config.method!r}; use 'asymmetric' or 'hamming'."
-        raise InputError(msg)
 
 
 def _group_column(obs: pd.DataFrame, column: str) -> pd.Series[Any]:

@@ -10,6 +10,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from atlash.keys import DEFAULT_PREFIX, UNASSIGNED, ClusterKeys
+from atlash.tl.checks import check_anndata, check_key_added
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -116,6 +117,7 @@ def cluster(
     """
     from atlash.clustering import HashClusterer
 
+    check_anndata(adata)
     clusterer = HashClusterer(
         n_clusters, resolution=resolution, random_state=random_state, config=config
     )
@@ -133,6 +135,7 @@ def cluster_cells(
     cells: Cells, clusterer: HashClusterer, *, batch_key: str | None, keys: ClusterKeys
 ) -> Clustering:
     """Fit a clusterer, and return what is to be written."""
+    check_key_added(keys.prefix)
     clusterer.fit(cells, batch_key=batch_key)
     found = clusterer.clusters_
     names = [str(number) for number in range(clusterer.model_.n_clusters)]

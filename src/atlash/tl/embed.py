@@ -14,6 +14,7 @@ from atlash.data.source import open_source
 from atlash.errors import InputError
 from atlash.keys import EmbeddingKeys
 from atlash.progress import n_threads_or_all, track
+from atlash.tl.checks import check_anndata, check_key_added
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,7 +88,13 @@ def embed(
     """
     from atlash.models.pretrained import PretrainedEncoder
 
+<<<<<<< HEAD
     config = checked_config(config, EmbedConfig)
+=======
+    check_anndata(adata)
+    check_key_added(key_added)
+    config = config or EmbedConfig()
+>>>>>>> 6f2f41546aed8fdfbe05e3b2cbad36ab4fce5f7b
     if config.chunk_size < 1:
         msg = f"`chunk_size` is {config.chunk_size}, but must be at least 1."
         raise InputError(msg)

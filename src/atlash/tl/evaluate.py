@@ -11,8 +11,9 @@ from atlash.data.source import open_source
 from atlash.errors import InputError
 from atlash.keys import DEFAULT_PREFIX, AnnotationKeys
 from atlash.reference.hierarchy import split_labels_key
-from atlash.tl.annotate import Request, check_config
+from atlash.tl.annotate import Request
 from atlash.tl.answers import answers_at_levels, given_anew, open_stored, stored_taxonomy
+from atlash.tl.checks import check_config
 from atlash.tl.evaluation import Evaluation, evaluate_levels
 from atlash.tl.queries import check_reference
 from atlash.tl.taxonomy import taxonomy_of

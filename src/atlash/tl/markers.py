@@ -13,6 +13,7 @@ from atlash.data.scale import detect_scale
 from atlash.data.source import open_source
 from atlash.errors import InputError
 from atlash.keys import UNASSIGNED, MarkerKeys
+from atlash.tl.checks import check_key_added
 from atlash.tl.stored import groups_of
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def markers(
     rank genes, and do not test whether clusters are real. Fold changes are defined as in
     scanpy, from means of logarithmic values.
     """
+    check_key_added(key_added)
     if n_genes is not None and (isinstance(n_genes, bool) or not 1 <= n_genes == int(n_genes)):
         msg = f"`n_genes` is {n_genes!r}, but must be a whole number from 1, or None for all."
         raise InputError(msg)

@@ -17,6 +17,7 @@ from atlash.keys import NeighborKeys
 from atlash.reference.cell_writing import searchable
 from atlash.reference.columns import cells_table
 from atlash.reference.search import SearchIndex
+from atlash.tl.checks import check_key_added
 from atlash.tl.queries import encode_queries
 from atlash.tl.search import check_request
 
@@ -83,6 +84,8 @@ def neighbors(
     ImportError
         If umap-learn is missing.
     """
+    if key_added is not None:
+        check_key_added(key_added)
     config = checked_config(config, SearchConfig)
     check_request(None, None, config)
     fuzzy_union = _fuzzy_union()

@@ -9,6 +9,7 @@ import numpy as np
 
 from atlash.errors import InputError, KeyNotFoundError, did_you_mean
 from atlash.keys import PseudotimeKeys
+from atlash.tl.checks import check_key_added
 from atlash.tl.diffusion import density_normalised, diffusion_space, linked_nodes, lumped
 from atlash.tl.stored import complete_groups_of, groups_of, stored_graph
 
@@ -82,6 +83,7 @@ def pseudotime(
     -----
     The formula is that of :func:`atlash.tl.diffusion.diffusion_space`.
     """
+    check_key_added(key_added)
     if isinstance(n_components, bool) or not 2 <= n_components == int(n_components):
         msg = f"`n_components` is {n_components!r}, but must be a whole number from 2."
         raise InputError(msg)

@@ -9,6 +9,7 @@ from scipy.spatial import KDTree
 
 from atlash.errors import InputError, InvalidValuesError, KeyNotFoundError, did_you_mean
 from atlash.keys import UmapKeys
+from atlash.tl.checks import check_key_added
 from atlash.tl.stored import complete_groups_of
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def umap(
     ImportError
         If umap-learn is missing.
     """
+    check_key_added(key_added)
     buckets, names = complete_groups_of(adata.obs, bucket_key)
     X = _coordinates(adata, use_rep)
     if not (2 <= n_neighbors < len(names) and 0 <= min_dist < 1):
