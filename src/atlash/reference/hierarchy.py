@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import warnings
-<<<<<<< HEAD
-from collections.abc import Iterable
-=======
 from collections.abc import Sequence
->>>>>>> 6f2f41546aed8fdfbe05e3b2cbad36ab4fce5f7b
 from typing import TYPE_CHECKING
 
 from atlash.errors import InputError, LabelsError, did_you_mean
@@ -34,16 +30,9 @@ def split_labels_key(labels_key: str | Sequence[str]) -> tuple[str | None, str]:
     InputError
         If there are more than two columns, or none.
     """
-<<<<<<< HEAD
-    if isinstance(labels_key, str) or not isinstance(labels_key, Iterable):
-        keys = [labels_key]
-    else:
-        keys = list(labels_key)
-=======
     if isinstance(labels_key, str):
         return None, labels_key
     keys = list(labels_key) if isinstance(labels_key, Sequence) else []
->>>>>>> 6f2f41546aed8fdfbe05e3b2cbad36ab4fce5f7b
     if len(keys) not in (1, 2) or not all(isinstance(key, str) for key in keys):
         msg = (
             f"`labels_key` is {labels_key!r}; give the column of the types, or two columns, the "

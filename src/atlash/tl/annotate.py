@@ -134,19 +134,11 @@ def annotate(
         If the cells cannot be used; the subclasses in :mod:`atlash.errors` say why. Nothing is
         written then.
     """
-<<<<<<< HEAD
+    check_reference(reference)  # first, as the two are easily swapped
+    check_anndata(adata)
     config = checked_config(config, AnnotateConfig)
     request = Request(layer, gene_column, force, AnnotationKeys(key_added), config)
     result = annotate_cells(adata, reference, request)
-=======
-    check_reference(reference)  # first, as the two are easily swapped
-    check_anndata(adata)
-    result = annotate_cells(
-        adata,
-        reference,
-        Request(layer, gene_column, force, AnnotationKeys(key_added), config or AnnotateConfig()),
-    )
->>>>>>> 6f2f41546aed8fdfbe05e3b2cbad36ab4fce5f7b
     target = adata.to_memory() if copy and adata.isbacked else adata.copy() if copy else adata
     for column in result.obs:
         target.obs[column] = result.obs[column].array

@@ -88,13 +88,9 @@ def embed(
     """
     from atlash.models.pretrained import PretrainedEncoder
 
-<<<<<<< HEAD
-    config = checked_config(config, EmbedConfig)
-=======
     check_anndata(adata)
     check_key_added(key_added)
-    config = config or EmbedConfig()
->>>>>>> 6f2f41546aed8fdfbe05e3b2cbad36ab4fce5f7b
+    config = checked_config(config, EmbedConfig)
     if config.chunk_size < 1:
         msg = f"`chunk_size` is {config.chunk_size}, but must be at least 1."
         raise InputError(msg)
