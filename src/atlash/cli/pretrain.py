@@ -16,6 +16,8 @@ from atlash.cli.training_tables import print_pretrained
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from atlash.config import TransformerConfig
+
 
 def pretrain(
     cells: Annotated[list[Path], typer.Argument(help="Cells (.h5ad or .zarr), no labels needed.")],
@@ -43,19 +45,11 @@ def pretrain(
     quiet: options.Quiet = False,
 ) -> None:
     """Learn an encoder from CELLS without labels. Ctrl-C ends early; --resume goes on."""
-    from atlash.config import PretrainConfig, TransformerConfig
+    from atlash.config import PretrainConfig
     from atlash.models.pretrained import PretrainedEncoder
 
-    model = TransformerConfig(
-        n_tokens=tokens,
-        values=values.value,
-        width=width,
-        n_layers=layers,
-        n_heads=heads,
-        n_hidden=4 * width,
-    )
     config = PretrainConfig(
-        model=model,
+        model=_shape(tokens, values, width, layers=layers, heads=heads),
         n_genes=genes,
         n_steps=steps,
         batch_size=batch_size,
@@ -78,6 +72,22 @@ def pretrain(
             random_state=seed,
         )
     _report(encoder.info(), out, as_json=as_json)
+
+
+def _shape(
+    tokens: int, values: ValuesOption, width: int, *, layers: int, heads: int
+) -> TransformerConfig:
+    """Return the Transformer asked for, its feed-forward part four times as wide as its tokens."""
+    from atlash.config import TransformerConfig
+
+    return TransformerConfig(
+        n_tokens=tokens,
+        values=values.value,
+        width=width,
+        n_layers=layers,
+        n_heads=heads,
+        n_hidden=4 * width,
+    )
 
 
 def _report(info: Mapping[str, Any], out: Path, *, as_json: bool) -> None:
