@@ -73,7 +73,8 @@ def _features(keyed: _ByName) -> Features:
     dense, dense_test = (
         np.clip((half - mean) / deviation, -LARGEST_Z, LARGEST_Z) for half in (dense, dense_test)
     )
-    pca = PCA(N_COMPONENTS, random_state=0).fit(dense)
+    n_components = min(N_COMPONENTS, *dense.shape)  # fewer where labelled cells are few
+    pca = PCA(n_components, random_state=0).fit(dense)
     pcs, pcs_test = pca.transform(dense), pca.transform(dense_test)
     return Features(dense, dense_test, pcs, pcs_test, perf_counter() - start)
 

@@ -1,5 +1,7 @@
 """Labels and batches that a reference cannot be built from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -133,4 +135,4 @@ def test_an_option_out_of_range(atlas, tiny, where, name, value):
 
 def test_a_device_that_is_not_there(atlas, tiny):
     with pytest.raises(InputError, match="no_such_device"):
-        Reference.build(atlas, "cell_type", config=tiny, device="no_such_device")
+        Reference.build(atlas, "cell_type", config=replace(tiny, device="no_such_device"))

@@ -53,8 +53,8 @@ def main(folder: Path) -> None:
     labelled, query = draw(N_CELLS, rng), draw(N_QUERY, rng)
     kept = (np.arange(N_QUERY) > 0).astype(np.float32)
     query.X = query.X.multiply(kept[:, None]).tocsr()  # the first cell has no counts
-    config = BuildConfig(train=TRAIN, progress=False)
-    reference = Reference.build(labelled, "cell_type", "batch", config=config, device="cpu")
+    config = BuildConfig(train=TRAIN, device="cpu", progress=False)
+    reference = Reference.build(labelled, "cell_type", "batch", config=config)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     reference.save(folder / "tiny.atlash")

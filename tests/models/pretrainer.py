@@ -13,6 +13,7 @@ from atlash.models import pretraining
 from atlash.models.pretrained import PretrainedEncoder
 
 CONFIG = PretrainConfig(
+    device="cpu",
     model=TransformerConfig(n_tokens=24, width=16, n_layers=1, n_heads=2, n_hidden=16),
     n_genes=200,
     n_steps=12,
@@ -44,7 +45,7 @@ def main(task, cells, path):
         pretraining.Learner = Waiting
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        PretrainedEncoder.pretrain(cells, path, batch_key="batch", config=CONFIG, device="cpu")
+        PretrainedEncoder.pretrain(cells, path, batch_key="batch", config=CONFIG)
     for warning in caught:
         sys.stdout.write(f"{warning.category.__name__}: {warning.message}\n")
 

@@ -26,6 +26,7 @@ QUIET = AnnotateConfig(progress=False, n_threads=1)
 def model(tmp_path_factory, atlas_counts):
     """A pre-trained encoder of a few steps that knows most of the genes."""
     config = PretrainConfig(
+        device="cpu",
         model=TransformerConfig(n_tokens=128, width=32, n_layers=1, n_heads=2, n_hidden=32),
         n_genes=280,
         n_steps=4,
@@ -34,7 +35,7 @@ def model(tmp_path_factory, atlas_counts):
         progress=False,
     )
     path = tmp_path_factory.mktemp("fine") / "model"
-    PretrainedEncoder.pretrain(atlas_counts, path, config=config, device="cpu")
+    PretrainedEncoder.pretrain(atlas_counts, path, config=config)
     return path
 
 
@@ -43,12 +44,17 @@ def options(model):
     train = atlash.TrainConfig(n_features=200, n_components=10, n_folds=2)
     tuning = FineTuneConfig(n_steps=60, batch_size=32, learning_rate=3e-3)
     return BuildConfig(
-        train=train, encoder=str(model), fine_tune=tuning, n_threads=1, progress=False
+        device="cpu",
+        train=train,
+        encoder=str(model),
+        fine_tune=tuning,
+        n_threads=1,
+        progress=False,
     )
 
 
 def build(cells, config):
-    return atlash.Reference.build(cells, "cell_type", "batch", config=config, device="cpu")
+    return atlash.Reference.build(cells, "cell_type", "batch", config=config)
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from atlash.models.model_folder import _checksum, read_facts
 from atlash.models.pretrained import PretrainedEncoder
 
 TINY = PretrainConfig(
+    device="cpu",
     model=TransformerConfig(n_tokens=100, width=16, n_layers=1, n_heads=2, n_hidden=16),
     n_steps=2,
     batch_size=16,
@@ -24,7 +25,7 @@ TINY = PretrainConfig(
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory, atlas_counts):
     path = tmp_path_factory.mktemp("pretrained") / "model"
-    PretrainedEncoder.pretrain(atlas_counts, path, config=TINY, device="cpu")
+    PretrainedEncoder.pretrain(atlas_counts, path, config=TINY)
     return path
 
 
@@ -108,7 +109,7 @@ def test_weights_that_contradict_the_options_are_an_error(folder):
 def test_every_form_is_learned_saved_and_used(atlas_counts, tmp_path, values, sampling):
     model = replace(TINY.model, values=values, sampling=sampling, n_tokens=20)
     config = replace(TINY, model=model, n_steps=1)
-    encoder = PretrainedEncoder.pretrain(atlas_counts, tmp_path / "m", config=config, device="cpu")
+    encoder = PretrainedEncoder.pretrain(atlas_counts, tmp_path / "m", config=config)
     found = embeddings(encoder, atlas_counts[:40].copy())
     assert np.isfinite(found).all()
     assert found.std(axis=0).max() > 0

@@ -131,9 +131,27 @@ def test_one_type_cannot_be_learned(atlas, tiny):
         atlash.Reference.build(atlas[atlas.obs["cell_type"] == "T cell"], "cell_type", config=tiny)
 
 
+def test_a_loss_by_name_in_numbers_and_in_the_options_is_the_same(atlas_counts, tiny):
+    types = atlas_counts.obs["cell_type"].to_numpy()
+    uneven = atlas_counts[(types != types[0]) | (np.arange(len(types)) % 4 == 0)].copy()
+
+    def built_with(loss, config):
+        return atlash.Reference.build(uneven, "cell_type", loss=loss, config=config)
+
+    in_options = replace(tiny, train=replace(tiny.train, loss="logit_adjusted"))
+    expected = built_with(None, in_options)
+    for loss in ("logit_adjusted", LossConfig(weights="none", prior_strength=1.0)):
+        found = built_with(loss, tiny)
+        assert found.fingerprint == expected.fingerprint
+        assert found.info()["training"]["loss"]["prior_strength"] == 1
+    assert built_with("plain", in_options).fingerprint != expected.fingerprint
+    with pytest.raises(InputError, match="ginff"):
+        built_with("ginff", tiny)
+
+
 def test_a_device_that_is_not_there_is_an_error(atlas, tiny):
     with pytest.raises(InputError, match="cannot be used here"):
-        atlash.Reference.build(atlas, "cell_type", config=tiny, device="cuda:99")
+        atlash.Reference.build(atlas, "cell_type", config=replace(tiny, device="cuda:99"))
 
 
 @pytest.fixture(scope="module")

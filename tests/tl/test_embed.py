@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import anndata as ad
 import numpy as np
 import pytest
@@ -8,13 +10,14 @@ from atlash.models.pretrained import PretrainedEncoder
 from atlash.models.vocabulary import UnknownGenesWarning
 from atlash.tl import embed
 
-QUIET = EmbedConfig(progress=False, n_threads=1)
+QUIET = EmbedConfig(device="cpu", progress=False, n_threads=1)
 KEY = "X_atlash_pretrained"
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory, atlas_counts):
     config = PretrainConfig(
+        device="cpu",
         model=TransformerConfig(n_tokens=64, width=16, n_layers=1, n_heads=2, n_hidden=16),
         n_steps=2,
         batch_size=16,
@@ -22,7 +25,7 @@ def model(tmp_path_factory, atlas_counts):
         progress=False,
     )
     path = tmp_path_factory.mktemp("embed") / "model"
-    PretrainedEncoder.pretrain(atlas_counts, path, config=config, device="cpu")
+    PretrainedEncoder.pretrain(atlas_counts, path, config=config)
     return path
 
 
@@ -82,7 +85,7 @@ def test_nothing_is_written_where_cells_cannot_be_used(model, fresh_counts, tmp_
     with pytest.raises(InputError, match="`chunk_size` is 0"):
         embed(bad, model, config=EmbedConfig(chunk_size=0))
     with pytest.raises(InputError, match="abacus"):
-        embed(fresh_counts.copy(), model, device="abacus", config=QUIET)
+        embed(fresh_counts.copy(), model, config=replace(QUIET, device="abacus"))
     with pytest.raises(FileFormatError, match="holds no pre-trained encoder"):
         embed(bad, tmp_path, config=QUIET)
     assert not cells.obsm

@@ -49,6 +49,7 @@ def build(
         hierarchy=hierarchy,
         parents=tuple(parent) if parent else None,
         max_unlabelled=max_unlabelled,
+        device=device,
         n_threads=threads,
         progress=not quiet,
     )
@@ -60,7 +61,6 @@ def build(
             layer=layer,
             gene_column=gene_column,
             config=config,
-            device=device,
             random_state=seed,
         )
         reference.save(output, overwrite=overwrite)

@@ -41,7 +41,7 @@ def demo(
     out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     reference = Reference.build(
-        labelled, LABELS_KEY, layer="raw", config=BuildConfig(), device="cpu", random_state=seed
+        labelled, LABELS_KEY, layer="raw", config=BuildConfig(device="cpu"), random_state=seed
     )
     built = time.perf_counter()
     annotate(held_out, reference, layer="raw", config=AnnotateConfig(progress=False))

@@ -57,6 +57,7 @@ def pretrain(
         layer=layer,
         gene_column=gene_column,
         scale=scale.value,
+        device=device,
         n_threads=threads,
         progress=not quiet,
     )
@@ -68,7 +69,6 @@ def pretrain(
             vocabulary=None if vocabulary is None else _names(vocabulary),
             resume=resume,
             config=config,
-            device=device,
             random_state=seed,
         )
     _report(encoder.info(), out, as_json=as_json)

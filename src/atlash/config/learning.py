@@ -165,6 +165,8 @@ class BuildConfig:
         an error.
     chunk_size
         Cells encoded at a time.
+    device
+        Where to learn: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
     n_threads
         Threads; ``None`` takes all cores. Results are the same for any number.
     progress
@@ -179,5 +181,6 @@ class BuildConfig:
     parents: tuple[str, ...] | None = None
     max_unlabelled: float = 0.5
     chunk_size: int = 2048
+    device: str = "auto"
     n_threads: int | None = None
     progress: bool = True

@@ -87,6 +87,8 @@ class PretrainConfig:
         Column of ``var`` with the gene identifiers, instead of its index.
     scale
         Scale of the values; ``"auto"`` detects it.
+    device
+        Where to learn: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
     n_threads
         Threads; ``None`` takes all cores. Results are the same for any number.
     progress
@@ -111,6 +113,7 @@ class PretrainConfig:
     layer: str | None = None
     gene_column: str | None = None
     scale: ScaleName = "auto"
+    device: str = "auto"
     n_threads: int | None = None
     progress: bool = True
 
@@ -143,6 +146,8 @@ class EmbedConfig:
         Scale of the values; ``"auto"`` detects it.
     chunk_size
         Cells read at a time.
+    device
+        Where to compute: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
     n_threads
         Threads; ``None`` takes all cores. Results are the same for any number.
     progress
@@ -151,5 +156,6 @@ class EmbedConfig:
 
     scale: ScaleName = "auto"
     chunk_size: int = 512
+    device: str = "auto"
     n_threads: int | None = None
     progress: bool = True

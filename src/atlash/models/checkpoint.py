@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from atlash.models.domains import Domains
     from atlash.nn.pretrain import Learner
 
-FREE = ("n_threads", "progress", "checkpoint_steps", "checkpoint_seconds")
+FREE = ("device", "n_threads", "progress", "checkpoint_steps", "checkpoint_seconds")
 """Options that a resumed run may change: the result is the same."""
 N_PROBED = 64
 """Cells of a source whose values tell it from another."""

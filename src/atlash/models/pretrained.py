@@ -69,7 +69,6 @@ class PretrainedEncoder:
         vocabulary: Sequence[str] | None = None,
         resume: bool = False,
         config: PretrainConfig | None = None,
-        device: str = "auto",
         random_state: int = 0,
     ) -> Self:
         """Learn an encoder from cells without labels, and save it.
@@ -97,8 +96,6 @@ class PretrainedEncoder:
             CPU the result is bit by bit that of a run without a break.
         config
             Further options; ``None`` stands for ``PretrainConfig()``.
-        device
-            Where to learn: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         random_state
             Seed of everything, at least 0.
 
@@ -132,7 +129,6 @@ class PretrainedEncoder:
             names=None if vocabulary is None else tuple(vocabulary),
             resume=resume,
             config=checked_config(config, PretrainConfig),
-            device=device,
             random_state=random_state,
         )
         run(cells, request)

@@ -63,7 +63,6 @@ class PretrainRequest:
     names: tuple[str, ...] | None
     resume: bool
     config: PretrainConfig
-    device: str
     random_state: int
 
 
@@ -98,7 +97,7 @@ def run(cells: Cells | Sequence[Cells], request: PretrainRequest) -> None:
         raise InputError(msg)
     if not request.resume:
         check_new(request.folder)
-    device = resolve_device(request.device)
+    device = resolve_device(request.config.device)
     sources = open_sources(cells, request.config.layer)
     domains = read_domains(sources, request.batch_key)
     with joined_world(device) as world, single_thread():

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from atlash.config import LossConfig, LossName
     from atlash.data.source import Cells, CellSource
     from atlash.models.annotator import Annotator
     from atlash.reference.gather import Gathered
@@ -75,7 +76,6 @@ class BuildRequest:
     batch_key: str | None
     layer: str | None
     gene_column: str | None
-    device: str
     random_state: int
     config: BuildConfig
 
@@ -121,7 +121,7 @@ def build_parts(
         labels.types,
         config=config.train,
         options=LearnOptions(
-            request.device, request.random_state, n_threads, config.progress, encoder
+            config.device, request.random_state, n_threads, config.progress, encoder
         ),
         family=Family.of(parents) if parents else None,
     )
@@ -142,15 +142,13 @@ def build_parts(
     return annotator, table, meta, mined
 
 
+def with_loss(config: BuildConfig, loss: LossName | LossConfig | None) -> BuildConfig:
+    """Return the options with another loss, if one is given."""
+    return config if loss is None else replace(config, train=replace(config.train, loss=loss))
+
+
 def _check_request(request: BuildRequest) -> None:
-    """Raise :class:`InputError` if options or seed are of another kind than they must be."""
-    config: object = request.config
-    if not isinstance(config, BuildConfig):
-        msg = (
-            f"`config` must be an atlash.BuildConfig, got {type(config).__name__}. Make "
-            "one, for example `atlash.BuildConfig(train=atlash.TrainConfig(n_bits=128))`."
-        )
-        raise InputError(msg)
+    """Raise :class:`InputError` if the seed is of another kind than it must be."""
     seed: object = request.random_state
     if not isinstance(seed, int | np.integer) or seed < 0:
         msg = f"`random_state` is {seed!r}, but must be a whole number, at least 0, such as 1."

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from atlash.config import LossConfig, LossName
     from atlash.data.source import Cells
     from atlash.models.annotator import Annotator
     from atlash.reference.audit import AuditReport
@@ -89,8 +90,8 @@ class Reference:
         *,
         layer: str | None = None,
         gene_column: str | None = None,
+        loss: LossName | LossConfig | None = None,
         config: BuildConfig | None = None,
-        device: str = "auto",
         random_state: int = 0,
     ) -> Self:
         """Learn a hash function from labelled cells and encode them.
@@ -112,10 +113,11 @@ class Reference:
             Layer to read instead of ``X``; ``"raw"`` stands for ``adata.raw``.
         gene_column
             Column of ``var`` with the gene identifiers, instead of its index.
+        loss
+            What the loss does for rare types, by name, such as ``"ginf"``, or in numbers;
+            ``None`` stands for ``config.train.loss``.
         config
             Further options; ``None`` stands for ``BuildConfig()``.
-        device
-            Where to learn: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
         random_state
             Seed; on a CPU the same seed gives the same reference on any number of threads.
 
@@ -130,16 +132,15 @@ class Reference:
         TrainingError
             If the loss is not finite.
         """
-        from atlash.reference.build import BuildRequest, build_parts  # loads torch
+        from atlash.reference.build import BuildRequest, build_parts, with_loss  # loads torch
 
         request = BuildRequest(
             labels_key,
             batch_key,
             layer,
             gene_column,
-            device,
             random_state,
-            checked_config(config, BuildConfig),
+            with_loss(checked_config(config, BuildConfig), loss),
         )
         annotator, table, meta, mined = build_parts(cells, request)
         return cls(annotator, table, meta, mined=mined)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from numbers import Real
 from os import PathLike
+from typing import TYPE_CHECKING
 
-from atlash.config import AnnotateConfig
 from atlash.errors import InputError
+
+if TYPE_CHECKING:
+    from atlash.config import AnnotateConfig
 
 
 def check_anndata(adata: object) -> None:
@@ -38,14 +41,8 @@ def check_key_added(key_added: object) -> None:
     raise InputError(msg)
 
 
-def check_config(config: object) -> None:
-    """Raise :class:`InputError` if an option is out of its range, or these are no options."""
-    if not isinstance(config, AnnotateConfig):
-        msg = (
-            f"`config` must be an atlash.AnnotateConfig, got {type(config).__name__}. Make one, "
-            "for example `atlash.AnnotateConfig(min_confidence=0.7)`."
-        )
-        raise InputError(msg)
+def check_config(config: AnnotateConfig) -> None:
+    """Raise :class:`InputError` if an option is out of its range."""
     ranges = {
         "min_confidence": (0.0, 1.0),
         "max_lost": (0.0, 1.0),

@@ -35,7 +35,6 @@ def embed(
     layer: str | None = None,
     gene_column: str | None = None,
     key_added: str = EmbeddingKeys.prefix,
-    device: str = "auto",
     config: EmbedConfig | None = None,
     copy: bool = False,
 ) -> AnnData | None:
@@ -55,8 +54,6 @@ def embed(
         Column of ``var`` with the gene identifiers, instead of its index.
     key_added
         Key of ``uns``, and what that of ``obsm`` ends with.
-    device
-        Where to compute: ``"auto"``, ``"cpu"``, ``"cuda"``, ...
     config
         Further options; ``None`` stands for ``EmbedConfig()``.
     copy
@@ -101,7 +98,7 @@ def embed(
     found = np.empty((bound.n_cells, encoder.width), np.float32)
     chunks = encoder.embed(
         bound,
-        device=device,
+        device=config.device,
         chunk_size=config.chunk_size,
         n_threads=n_threads_or_all(config.n_threads),
     )
