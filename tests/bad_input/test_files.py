@@ -116,11 +116,20 @@ def unwritable_folder():
 
 def test_saving_without_permission(reference):
     with unwritable_folder() as place:
-        with pytest.raises(OutputError, match=r"r\.atlash' cannot be written: no permission"):
-            check_target(place / "r.atlash", overwrite=False)  # before learning, by the command
         with pytest.raises(OutputError, match=r"r\.atlash"):
             reference.save(place / "r.atlash")
         assert not list(place.iterdir())
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_permission_is_looked_at_before_learning(reference, tmp_path, monkeypatch, there):
+    if there:
+        replace(reference).save(tmp_path / "r.atlash")
+    assert check_target(tmp_path / "r.atlash", overwrite=True) is there
+    closed = tmp_path / "r.atlash" if there else tmp_path  # as root may write everywhere
+    monkeypatch.setattr(os, "access", lambda folder, mode: Path(folder) != closed)
+    with pytest.raises(OutputError, match=r"cannot be written: no permission to write in '.*'"):
+        check_target(tmp_path / "r.atlash", overwrite=True)
 
 
 def test_saving_below_a_file(reference, tmp_path):

@@ -46,3 +46,12 @@ def test_usual_folders_are_used_where_they_can_be(tmp_path, monkeypatch):
     assert kernels.usual_folders()[1] == tmp_path
     kernels.provide_cache()
     assert kernels.VARIABLE not in os.environ
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch):
+    def home():
+        raise RuntimeError
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", home)
+    assert [folder.name for folder in kernels.usual_folders()] == ["__pycache__"]

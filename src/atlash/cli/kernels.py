@@ -32,10 +32,16 @@ def provide_cache() -> None:
     Console(stderr=True).print(Text("Note: ", style="bold yellow") + Text(told))
 
 
-def usual_folders() -> tuple[Path, Path]:
-    """Return where numba keeps kernels: beside the sources, and in the user's cache."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(__file__).parent / "__pycache__", Path(cache)
+def usual_folders() -> tuple[Path, ...]:
+    """Return where numba keeps kernels: beside the sources, and in the user's cache if any."""
+    beside = Path(__file__).parent / "__pycache__"
+    named = os.environ.get("XDG_CACHE_HOME")
+    if named:
+        return beside, Path(named)
+    try:
+        return beside, Path.home() / ".cache"
+    except RuntimeError:  # a user without a name, as in containers
+        return (beside,)
 
 
 def is_writable(folder: Path) -> bool:

@@ -227,8 +227,7 @@ def check_folder(path: Path) -> None:
     if not folder.is_dir():
         msg = f"{str(path)!r} cannot be written: there is no folder {str(folder)!r}. Make it."
         raise OutputError(msg)
-    effective = os.access in os.supports_effective_ids
-    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=effective):
+    if not os.access(folder, os.W_OK | os.X_OK):
         msg = f"{str(path)!r} cannot be written: no permission to write in {str(folder)!r}."
         raise OutputError(msg)
 
