@@ -38,11 +38,11 @@ def test_one_depth_explains_nothing():
 
 def test_types_are_reliable_and_the_rest_is_noise(dealt, surveyed, quiet):
     """Three types and two batches span three axes; the tenth and later ones are noise."""
-    reliability = reliability_of_axes(dealt[1], surveyed.genes, 20, quiet())
+    reliability = reliability_of_axes(dealt[1], surveyed.genes, 20, config=quiet())
     assert (reliability[:2] > 0.8).all()
     assert (np.abs(reliability[10:]) < 0.4).all()
 
 
 def test_too_few_cells_tell_nothing(dealt, surveyed, quiet):
     few = dealt[1][np.arange(12)]
-    np.testing.assert_array_equal(reliability_of_axes(few, surveyed.genes, 12, quiet()), 0)
+    np.testing.assert_array_equal(reliability_of_axes(few, surveyed.genes, 12, config=quiet()), 0)

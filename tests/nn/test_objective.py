@@ -65,8 +65,8 @@ def at(loss):
     return Objective(ANCHORS, LABELS, replace(CONFIG, loss=loss))
 
 
-def test_the_default_loss_is_the_class_balanced_one():
-    assert at("class_balanced")(codes(), TARGET) == Objective(ANCHORS, LABELS, CONFIG)(
+def test_the_default_loss_is_the_one_with_adjusted_anchors():
+    assert at("anchors_adjusted")(codes(), TARGET) == Objective(ANCHORS, LABELS, CONFIG)(
         codes(), TARGET
     )
 

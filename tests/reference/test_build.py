@@ -271,7 +271,7 @@ def test_mining_is_asked_for_with_its_options(mining):
 
 def test_the_loss_is_written_down_by_name_and_numbers(reference):
     loss = reference.meta["training"]["loss"]
-    assert loss["name"] == "class_balanced"
+    assert loss["name"] == "anchors_adjusted"
     assert (loss["weights"], loss["sigma"], loss["margin"]) == ("both", 0.0, 0.0)
 
 

@@ -23,6 +23,7 @@ class ScaleOption(StrEnum):
 class LossOption(StrEnum):
     """Losses by name; see :func:`atlash.config.rare.loss_config`."""
 
+    anchors_adjusted = "anchors_adjusted"
     class_balanced = "class_balanced"
     plain = "plain"
     focal = "focal"

@@ -72,7 +72,7 @@ def learn_axes(survey: Survey, config: ClusterConfig) -> tuple[Axes, Sketch]:
     """
     gram, sketch = _read(survey, config)
     most = min(MAX_AXES, len(gram.sums), max(1, gram.n // MIN_CELLS_OF_AXIS))
-    reliability = reliability_of_axes(sketch, survey.genes, most, config)
+    reliability = reliability_of_axes(sketch, survey.genes, most, config=config)
     weight = np.clip((reliability - NOISE) / (SIGNAL - NOISE), 0, 1)
     weight[:MIN_AXES] = np.maximum(weight[:MIN_AXES], 0.5)
     matrix = (directions(gram, survey.genes, most) * weight)[:, weight > 0]

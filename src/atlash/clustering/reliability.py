@@ -29,7 +29,7 @@ DEPTH, DEPTH_ALONE = 0.6, 0.8
 
 
 def reliability_of_axes(
-    sketch: Sketch, genes: Genes, n_axes: int, config: ClusterConfig
+    sketch: Sketch, genes: Genes, n_axes: int, *, config: ClusterConfig
 ) -> NDArray[np.float64]:
     """Return how well two halves of the counts agree along axes learned from other cells.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 LossName = Literal[
+    "anchors_adjusted",
     "class_balanced",
     "plain",
     "focal",
@@ -70,6 +71,7 @@ class LossConfig:
 
 
 _NAMED: dict[str, LossConfig] = {
+    "anchors_adjusted": LossConfig(weights="anchors", prior_strength=1.0),
     "class_balanced": LossConfig(),
     "plain": LossConfig(weights="none"),
     "focal": LossConfig(weights="none", focus=2.0),
@@ -95,8 +97,9 @@ def loss_config(loss: LossName | LossConfig) -> LossConfig:
     Parameters
     ----------
     loss
-        ``"class_balanced"``: weights by the effective number of cells (Cui et al., CVPR 2019).
-        ``"plain"``: the cross entropy. ``"focal"``: easy cells count less.
+        ``"anchors_adjusted"``, the default: class-balanced weights in the anchor loss alone, and
+        logit adjustment in the loss over types. ``"class_balanced"``: weights by the effective
+        number of cells (Cui et al., CVPR 2019) in both. ``"plain"``: the cross entropy. ``"focal"``: easy cells count less.
         ``"logit_adjusted"`` or, the same at its strength of 1, ``"balanced_softmax"``: rarer
         types must win by more. ``"balanced_adjusted"``: class-balanced weights and half of that
         adjustment, for long tails. ``"ginf"``: Gaussian inflation (Celler, arXiv 2504.00020),

@@ -139,7 +139,7 @@ def _check(labels: Labels, labels_key: str, max_unlabelled: float) -> None:
         msg = (
             f"{missing:,} of {n_cells:,} cells have no label in {labels_key!r} (at most "
             f"{max_unlabelled:.0%} may lack one). Leave those cells out, choose another column, "
-            "or raise `max_unlabelled` (in Python, of `BuildConfig`)."
+            "or raise `max_unlabelled`."
         )
         raise LabelsError(msg)
     if len(labels.types) < 2:

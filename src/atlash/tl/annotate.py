@@ -134,9 +134,9 @@ def annotate(
         If the cells cannot be used; the subclasses in :mod:`atlash.errors` say why. Nothing is
         written then.
     """
-    check_reference(reference)  # first, as the two are easily swapped
-    check_anndata(adata)
     config = checked_config(config, AnnotateConfig)
+    check_reference(reference)  # before the cells, as the two are easily swapped
+    check_anndata(adata)
     request = Request(layer, gene_column, force, AnnotationKeys(key_added), config)
     result = annotate_cells(adata, reference, request)
     target = adata.to_memory() if copy and adata.isbacked else adata.copy() if copy else adata

@@ -85,9 +85,9 @@ def embed(
     """
     from atlash.models.pretrained import PretrainedEncoder
 
+    config = checked_config(config, EmbedConfig)
     check_anndata(adata)
     check_key_added(key_added)
-    config = checked_config(config, EmbedConfig)
     if config.chunk_size < 1:
         msg = f"`chunk_size` is {config.chunk_size}, but must be at least 1."
         raise InputError(msg)
