@@ -23,15 +23,20 @@ def codes(members=2, seed=0):
 TARGET = torch.eye(3)[[0, 1, 2, 0, 1, 2]]
 
 
-def test_is_the_weighted_sum_of_its_parts_over_all_networks():
-    objective = Objective(ANCHORS, LABELS, CONFIG)
+@pytest.mark.parametrize("loss", ["class_balanced", "anchors_adjusted"])
+def test_is_the_weighted_sum_of_its_parts_over_all_networks(loss):
+    objective = Objective(ANCHORS, LABELS, replace(CONFIG, loss=loss))
     z, target = codes(), TARGET.repeat(2, 1)
     flat, anchors = z.reshape(12, 16), torch.from_numpy(ANCHORS).float()
     weight = target @ objective.weights
     logits = CONFIG.similarity_scale * torch.tanh(flat) @ anchors.T / 16
+    over_types = weight
+    if loss == "anchors_adjusted":
+        logits = logits + torch.log(torch.tensor([50.0, 30.0, 2.0]))
+        over_types = torch.ones(12)
     expected = (
         CONFIG.anchor_weight * anchor_loss(flat, target @ anchors, weight)
-        + CONFIG.similarity_weight * similarity_loss(logits, target, weight)
+        + CONFIG.similarity_weight * similarity_loss(logits, target, over_types)
         + CONFIG.quantisation_weight * quantisation_loss(flat, CONFIG.quantisation)
     )
     assert objective(z, TARGET).item() == pytest.approx(expected.item(), rel=1e-5)

@@ -272,7 +272,7 @@ def test_mining_is_asked_for_with_its_options(mining):
 def test_the_loss_is_written_down_by_name_and_numbers(reference):
     loss = reference.meta["training"]["loss"]
     assert loss["name"] == "anchors_adjusted"
-    assert (loss["weights"], loss["sigma"], loss["margin"]) == ("both", 0.0, 0.0)
+    assert (loss["weights"], loss["prior_strength"], loss["sigma"]) == ("anchors", 1.0, 0.0)
 
 
 @pytest.mark.parametrize("name", ["parent_bits", "parent_weight"])
@@ -280,12 +280,6 @@ def test_the_loss_is_written_down_by_name_and_numbers(reference):
 def test_options_of_parents_are_in_range(name, value):
     with pytest.raises(InputError, match=f"`{name}` is {value}, but must be"):
         check_build_config(BuildConfig(TrainConfig(**{name: value})))
-
-
-@pytest.mark.parametrize("config", [{"n_bits": 64}, TrainConfig(), "counts"], ids=type)
-def test_options_of_another_kind(atlas, config):
-    with pytest.raises(InputError, match=r"must be an atlash\.BuildConfig, got \w+\. Make one"):
-        atlash.Reference.build(atlas, "cell_type", config=config)
 
 
 @pytest.mark.parametrize("seed", [-1, "a", 1.5, None])
