@@ -17,6 +17,7 @@ BENCHMARKS = {
     "startup": "benchmarks.startup",
     "ablations": "benchmarks.ablations",
     "development": "benchmarks.development",
+    "development-loss": "benchmarks.development_loss",
     "hierarchy": "benchmarks.hierarchy",
     "hierarchy-development": "benchmarks.hierarchy_development",
     "search-quality": "benchmarks.search_quality",

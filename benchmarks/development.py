@@ -21,27 +21,36 @@ from benchmarks.tasks import BATCH, GROUPS, Task, annotation_tasks
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DEFAULT = "default"
-VARIANTS = {
-    DEFAULT: Settings(),
+Variants = dict[str, Settings]
+WIDTHS: Variants = {
+    "default": Settings(),
     "gene networks 128-64 wide": Settings((("n_hidden", 128), ("n_hidden_2", 64))),
     "gene networks 128-128 wide": Settings((("n_hidden", 128), ("n_hidden_2", 128))),
     "gene networks 192-128 wide": Settings((("n_hidden", 192), ("n_hidden_2", 128))),
     "gene networks 96-64 wide": Settings((("n_hidden", 96), ("n_hidden_2", 64))),
 }
+LOSSES: Variants = {
+    name: Settings((("loss", name),))
+    for name in ("class_balanced", "anchors_adjusted", "balanced_adjusted")
+}
+STUDIES = {"development": WIDTHS, "development_loss": LOSSES}
+"""Variants of each result."""
 
 
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks development", description=__doc__)
-    parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
+    parser.add_argument("--study", choices=STUDIES, default="development")
+    parser.add_argument("--variants", nargs="+", help="some of the study's; all by default")
     parser.add_argument("--groups", nargs="+", choices=GROUPS, default=list(GROUPS))
     parser.add_argument("--seeds", type=int, default=2, help="runs of each, seeds 0, 1, ...")
     options = parser.parse_args(arguments)
+    study = STUDIES[options.study]
+    variants = options.variants or list(study)
     rows: list[dict[str, Any]] = []
     for task in inner_tasks(tuple(options.groups)):
-        for variant in options.variants:
+        for variant in variants:
             for seed in range(options.seeds):
-                outcome = annotate_task(task, seed, VARIANTS[variant]).outcome
+                outcome = annotate_task(task, seed, study[variant]).outcome
                 macro_f1 = agreement(task, outcome.labels).macro_f1
                 rows.append(
                     {
@@ -53,10 +62,10 @@ def main(arguments: list[str]) -> None:
                     }
                 )
                 print(f"{task.name:36} {variant:24} {macro_f1:.4f}", flush=True)
-    summary = means(rows, options.variants)
+    summary = means(rows, variants)
     for variant, figures in summary.items():
         print(f"{variant:24} {figures['mean']:.4f}")
-    print(write_result("development", {"runs": rows, "means": summary}))
+    print(write_result(options.study, {"runs": rows, "means": summary}))
 
 
 def inner_tasks(groups: tuple[str, ...]) -> Iterator[Task]:

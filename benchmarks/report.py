@@ -242,6 +242,7 @@ SECTIONS = {
     "startup": _startup,
     "ablations": _ablations,
     "development": _ablations,
+    "development_loss": _ablations,
     "long_tail": long_tail_report.long_tail,
     **report_search.SECTIONS,
     **report_clustering.SECTIONS,

@@ -99,12 +99,13 @@ def loss_config(loss: LossName | LossConfig) -> LossConfig:
     loss
         ``"anchors_adjusted"``, the default: class-balanced weights in the anchor loss alone, and
         logit adjustment in the loss over types. ``"class_balanced"``: weights by the effective
-        number of cells (Cui et al., CVPR 2019) in both. ``"plain"``: the cross entropy. ``"focal"``: easy cells count less.
-        ``"logit_adjusted"`` or, the same at its strength of 1, ``"balanced_softmax"``: rarer
-        types must win by more. ``"balanced_adjusted"``: class-balanced weights and half of that
-        adjustment, for long tails. ``"ginf"``: Gaussian inflation (Celler, arXiv 2504.00020),
-        noise that grows with rarity. ``"clouded"``: the Gaussian clouded logit (Li, Cheung and Lu,
-        CVPR 2022), one-sided noise on cosines with a margin.
+        number of cells (Cui et al., CVPR 2019) in both. ``"plain"``: the cross entropy.
+        ``"focal"``: easy cells count less. ``"logit_adjusted"`` or, the same at its strength of
+        1, ``"balanced_softmax"``: rarer types must win by more. ``"balanced_adjusted"``:
+        class-balanced weights and half of that adjustment, for long tails. ``"ginf"``: Gaussian
+        inflation (Celler, arXiv 2504.00020), noise that grows with rarity. ``"clouded"``: the
+        Gaussian clouded logit (Li, Cheung and Lu, CVPR 2022), one-sided noise on cosines with a
+        margin.
 
     Raises
     ------
