@@ -143,7 +143,7 @@ def test_folder_without_write_permission(tmp_path):
             (folder / "pbmc.atlash").chmod(0o755)
         assert len(said) == 2
         for message in said:
-            assert "Permission denied" in message
+            assert "no permission to write" in message
             assert "folder that you may write to" in message
         assert which_is_read(folder / "pbmc.atlash") == 0
         assert_no_leftovers(folder / "pbmc.atlash")

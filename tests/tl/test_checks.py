@@ -56,12 +56,6 @@ def test_nor_to_anything_else(thing):
         check_anndata(thing)
 
 
-@pytest.mark.parametrize("config", [{"min_confidence": 0.7}, 0.7, "hamming"], ids=repr)
-def test_options_of_another_kind(query, reference, config):
-    with pytest.raises(InputError, match=r"must be an atlash\.AnnotateConfig, got \w+\. Make one"):
-        annotate(query, reference, config=config)
-
-
 @pytest.mark.parametrize("value", ["0.5", None, 2, -0.1, float("nan")])
 def test_options_out_of_their_range(value):
     with pytest.raises(InputError, match=r"`min_confidence` is .*, but must be from 0 to 1"):

@@ -228,7 +228,10 @@ def check_folder(path: Path) -> None:
         msg = f"{str(path)!r} cannot be written: there is no folder {str(folder)!r}. Make it."
         raise OutputError(msg)
     if not os.access(folder, os.W_OK | os.X_OK):
-        msg = f"{str(path)!r} cannot be written: no permission to write in {str(folder)!r}."
+        msg = (
+            f"{str(path)!r} cannot be written: no permission to write in {str(folder)!r}. Choose a "
+            "folder that you may write to."
+        )
         raise OutputError(msg)
 
 
