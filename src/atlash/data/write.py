@@ -229,8 +229,8 @@ def check_folder(path: Path) -> None:
         raise OutputError(msg)
     if not os.access(folder, os.W_OK | os.X_OK):
         msg = (
-            f"{str(path)!r} cannot be written: no permission to write in {str(folder)!r}. Choose a "
-            "folder that you may write to."
+            f"{str(path)!r} cannot be written: no permission to write in {str(folder)!r}. "
+            "Choose a folder that you may write to."
         )
         raise OutputError(msg)
 
