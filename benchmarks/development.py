@@ -33,7 +33,18 @@ LOSSES: Variants = {
     name: Settings((("loss", name),))
     for name in ("class_balanced", "anchors_adjusted", "balanced_adjusted")
 }
-STUDIES = {"development": WIDTHS, "development_loss": LOSSES}
+AUGMENTATIONS: Variants = {
+    "default": Settings(),
+    "no gene jitter": Settings((("gene_jitter", 0.0),)),
+    "gene jitter 0.05": Settings((("gene_jitter", 0.05),)),
+    "no gene dropout": Settings((("gene_dropout", 0.0),)),
+    "mixup 0.2": Settings((("mixup", 0.2),)),
+}
+STUDIES = {
+    "development": WIDTHS,
+    "development_loss": LOSSES,
+    "development_augmentation": AUGMENTATIONS,
+}
 """Variants of each result."""
 
 
