@@ -18,6 +18,7 @@ BENCHMARKS = {
     "ablations": "benchmarks.ablations",
     "development": "benchmarks.development",
     "development-loss": "benchmarks.development_loss",
+    "development-augmentation": "benchmarks.development_augmentation",
     "hierarchy": "benchmarks.hierarchy",
     "hierarchy-development": "benchmarks.hierarchy_development",
     "search-quality": "benchmarks.search_quality",

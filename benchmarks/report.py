@@ -243,6 +243,7 @@ SECTIONS = {
     "ablations": _ablations,
     "development": _ablations,
     "development_loss": _ablations,
+    "development_augmentation": _ablations,
     "long_tail": long_tail_report.long_tail,
     **report_search.SECTIONS,
     **report_clustering.SECTIONS,
