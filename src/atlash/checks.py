@@ -161,6 +161,7 @@ def _hints(kind: type[DataclassInstance]) -> dict[str, Any]:
 def _refused(value: object, hint: Any) -> str:  # noqa: ANN401 (types have no common type)
     """Return what an option must be if it is something else; of other types nothing."""
     wanted: list[str] = []
+    texts: tuple[Any, ...] = ()
     for kind in get_args(hint) if get_origin(hint) in {Union, UnionType} else (hint,):
         texts = get_args(kind) if get_origin(kind) is Literal else ()
         if not texts and kind not in _NEEDED:
@@ -168,7 +169,7 @@ def _refused(value: object, hint: Any) -> str:  # noqa: ANN401 (types have no co
         wanted += map(repr, texts) if texts else [_NEEDED[kind][1]]
         if (value in texts) if isinstance(value, str) else _is(value, kind):
             return ""
-    return f"one of {', '.join(wanted)}" if len(wanted) > 2 else " or ".join(wanted)
+    return f"one of {', '.join(wanted)}" if texts else " or ".join(wanted)
 
 
 def _is(value: object, kind: Any) -> bool:  # noqa: ANN401
