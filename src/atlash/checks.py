@@ -1,17 +1,42 @@
-"""Whether options are of the type that is needed."""
+"""Whether options, paths and names are of the type that is needed."""
 
 from __future__ import annotations
 
+import os
 import reprlib
 from dataclasses import MISSING, fields, is_dataclass
-from typing import TYPE_CHECKING, TypeVar
+from functools import cache
+from numbers import Integral, Real
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
+import numpy as np
+
+import atlash.config
 from atlash.errors import InputError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Config = TypeVar("Config", bound="DataclassInstance")
+
+_NEEDED: dict[Any, tuple[tuple[type, ...], str]] = {
+    bool: ((bool, np.bool_), "True or False"),
+    int: ((Integral,), "a whole number"),
+    float: ((Real,), "a number"),
+    NoneType: ((NoneType,), "None"),
+}
+"""What an option of a type may hold, and what that is called."""
 
 
 def checked_config(given: object, kind: type[Config], *, name: str = "config") -> Config:
@@ -29,9 +54,84 @@ def checked_config(given: object, kind: type[Config], *, name: str = "config") -
     Raises
     ------
     InputError
-        If it is of another type; the message has an example of what is needed.
+        If it is of another type, or one of its options is, where that is a number, a truth value,
+        a text or one of a few texts; the message has an example of what is needed.
     """
     return kind() if given is None else _checked(given, kind, name)
+
+
+def checked_path(given: object, *, name: str = "path") -> Path:
+    """Return a path as it was given.
+
+    Parameters
+    ----------
+    given
+        What the user gave, which may be anything.
+    name
+        The argument that it was given as.
+
+    Raises
+    ------
+    InputError
+        If it is neither text nor a path, or has a character that no path may have.
+    """
+    path = os.fspath(given) if isinstance(given, os.PathLike) else given
+    if not isinstance(path, str) or "\0" in path:
+        msg = (
+            f"`{name}` is {reprlib.repr(given)} ({type(given).__name__}), but must be a path, for "
+            f"example `{name}='pbmc.atlash'`."
+        )
+        raise InputError(msg)
+    return Path(path)
+
+
+def check_name(given: object, name: str) -> None:
+    """Refuse what cannot name a column or layer, such as a list of names; ``None`` may stand.
+
+    Parameters
+    ----------
+    given
+        What the user gave, which may be anything.
+    name
+        The argument that it was given as.
+
+    Raises
+    ------
+    InputError
+        If it cannot be looked up.
+    """
+    try:
+        hash(given)
+    except TypeError as error:
+        msg = (
+            f"`{name}` is {reprlib.repr(given)} ({type(given).__name__}), but must be one name, "
+            f"for example `{name}='name'`."
+        )
+        raise InputError(msg) from error
+
+
+def check_option(given: object, hint: Any, name: str) -> None:  # noqa: ANN401 (types have none)
+    """Refuse a value that is not of its type.
+
+    Parameters
+    ----------
+    given
+        What the user gave, which may be anything.
+    hint
+        Its type: ``bool``, ``int``, ``float``, a ``Literal`` of texts, or one of several of these
+        and ``None``. Nothing is refused where it is another.
+    name
+        The option that it was given as.
+
+    Raises
+    ------
+    InputError
+        If it is of another type.
+    """
+    wanted = _refused(given, hint)
+    if wanted:
+        msg = f"`{name}` is {reprlib.repr(given)}, but must be {wanted}."
+        raise InputError(msg)
 
 
 def _checked(given: object, kind: type[Config], name: str) -> Config:
@@ -42,10 +142,40 @@ def _checked(given: object, kind: type[Config], name: str) -> Config:
         )
         raise InputError(msg)
     for option in fields(given):
+        value = getattr(given, option.name)
         inner: object = option.default_factory
         if isinstance(inner, type) and is_dataclass(inner):
-            _checked(getattr(given, option.name), inner, option.name)
+            _checked(value, inner, option.name)
+        else:
+            check_option(value, _hints(kind)[option.name], option.name)
     return given
+
+
+@cache
+def _hints(kind: type[DataclassInstance]) -> dict[str, Any]:
+    """Return the type of each option."""
+    # modules of options import some of their types for checkers alone
+    return get_type_hints(kind, localns={**vars(atlash.config), "HierarchySource": object})
+
+
+def _refused(value: object, hint: Any) -> str:  # noqa: ANN401 (types have no common type)
+    """Return what an option must be if it is something else; of other types nothing."""
+    wanted: list[str] = []
+    texts: tuple[Any, ...] = ()
+    for kind in get_args(hint) if get_origin(hint) in {Union, UnionType} else (hint,):
+        texts = get_args(kind) if get_origin(kind) is Literal else ()
+        if not texts and kind not in _NEEDED:
+            return ""
+        wanted += map(repr, texts) if texts else [_NEEDED[kind][1]]
+        if (value in texts) if isinstance(value, str) else _is(value, kind):
+            return ""
+    return f"one of {', '.join(wanted)}" if texts else " or ".join(wanted)
+
+
+def _is(value: object, kind: Any) -> bool:  # noqa: ANN401
+    """Tell whether a value is of a type; a truth value is no number."""
+    of = _NEEDED.get(kind, ((), ""))[0]
+    return isinstance(value, of) and (kind is bool or not isinstance(value, bool))
 
 
 def _example(given: object, kind: type[Config]) -> str:

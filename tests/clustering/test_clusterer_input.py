@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 
-from atlash import HashClusterer
+from atlash import ClusterConfig, HashClusterer
+from atlash.config import AttentionConfig, LearnConfig
 from atlash.errors import (
     EmptyInputError,
     InputError,
@@ -190,3 +191,29 @@ def test_depth_alone_makes_no_clusters(cluster):
     cells = ad.AnnData(sp.csr_array(counts))
     cells.var_names = names
     assert cluster(cells).model_.n_clusters == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"chunk_size": 0}, "`chunk_size` is 0, but must be at least 1"),
+        ({"refine_steps": -1}, "`refine_steps` is -1, but must be at least 0"),
+        ({"least_agreement": np.nan}, "`least_agreement` is nan"),
+        ({"least_distance": np.inf}, "`least_distance` is inf"),
+        (
+            {"attention": AttentionConfig("kernel", temperature=0)},
+            "`temperature` is 0, .* above 0",
+        ),
+        ({"attention": AttentionConfig("kernel", temperature=-1.0)}, "`temperature` is -1.0"),
+        ({"attention": AttentionConfig("kernel", block_size=0)}, "`block_size` is 0"),
+        ({"attention": AttentionConfig("transformer", n_heads=0)}, "`n_heads` is 0"),
+        ({"learn": LearnConfig(n_words=0)}, "`n_words` is 0, but must be at least 1"),
+        ({"learn": LearnConfig(batch_size=0)}, "`batch_size` is 0"),
+        ({"learn": LearnConfig(learning_rate=np.nan)}, "`learning_rate` is nan, .* above 0"),
+        ({"learn": LearnConfig(heads_weight=-1)}, "`heads_weight` is -1"),
+    ],
+    ids=repr,
+)
+def test_options_that_leave_nothing_to_do(options, told):
+    with pytest.raises(InputError, match=told):
+        HashClusterer(config=ClusterConfig(**options))

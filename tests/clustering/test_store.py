@@ -147,3 +147,18 @@ def test_options_come_back(atlas_counts, quiet, tmp_path):
 def test_learned_options_come_back():
     options = ClusterConfig(learn=LearnConfig(n_steps=7, heads="sign"))
     assert config_of(json.loads(json.dumps(settings(options)))) == options
+
+
+@pytest.mark.parametrize("beside", ["notes.txt", "model.safetensors", "data"])
+def test_what_lies_beside_a_clusterer_is_not_lost(copy, fitted, beside):
+    (copy / beside).mkdir() if beside == "data" else (copy / beside).write_text("mine")
+    with pytest.raises(OutputError, match="holds something else"):
+        fitted.save(copy)
+    assert (copy / beside).exists()
+    HashClusterer.load(copy)
+
+
+def test_a_system_s_own_files_are_in_nobody_s_way(copy, fitted):
+    (copy / ".DS_Store").write_text("")
+    fitted.save(copy)
+    assert sorted(path.name for path in copy.iterdir()) == sorted((GENES, MANIFEST, WEIGHTS))

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import tracemalloc
 
 import anndata as ad
@@ -241,3 +243,46 @@ def test_graphs_of_cells(adata, path, tmp_path, write_zarr, kind):
 def test_without_graphs_there_are_none(path, tmp_path):
     annotate(path, tmp_path / "out.h5ad")
     assert len(ad.read_h5ad(tmp_path / "out.h5ad").obsp) == 0
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from atlash.data.write import atomic_path
+
+left = int(sys.argv[2])
+
+def count(event, _):
+    global left
+    if event in {"os.rename", "os.remove", "os.rmdir", "shutil.rmtree"}:
+        left -= 1
+        if left < 0:
+            os._exit(9)
+
+with atomic_path(Path(sys.argv[1]) / "results") as folder:
+    folder.mkdir()
+    for name in "abc":
+        (folder / name).write_text("new")
+    sys.addaudithook(count)
+"""
+
+
+def test_a_folder_replaced_by_a_killed_process_is_whole(tmp_path):
+    """Whenever it is killed, there is the old content or the new one, and not half of either."""
+    codes = set()
+    for step in range(12):
+        home = tmp_path / str(step)
+        (home / "results").mkdir(parents=True)
+        for name in "abc":
+            (home / "results" / name).write_text("old")
+        command = [sys.executable, "-c", KILLED, home, str(step)]
+        codes.add(subprocess.run(command, check=False).returncode)
+        found = [
+            [(folder / name).read_text() for name in "abc" if (folder / name).exists()]
+            for folder in home.iterdir()
+        ]
+        assert ["old"] * 3 in found or ["new"] * 3 in found
+        if (home / "results").exists():
+            content = [path.read_text() for path in (home / "results").iterdir()]
+            assert content in (["old"] * 3, ["new"] * 3)
+    assert codes == {0, 9}

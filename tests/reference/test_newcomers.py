@@ -145,3 +145,12 @@ def test_names_that_repeat_are_made_unique():
     with pytest.warns(DuplicateCellsWarning, match="2 of 4 cells"):
         found = arrived([source(2, kind=["x", "x"]), source(2, kind=["x", "x"])])
     assert found["cell_id"].to_pylist() == ["c0", "c1", "c0-1", "c1-1"]
+
+
+def test_blanks_around_a_label_are_none_of_it():
+    """As when a reference is built: blanks make no new type, and nothing else is no label."""
+    kinds = [" B cell", "T cell\t", "", "  ", None]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UnknownTypesWarning)
+        table = arrived([source(5, kind=kinds)], "kind")
+    assert table["label"].to_pylist() == ["B cell", "T cell", None, None, None]

@@ -254,3 +254,15 @@ def test_parts_that_cannot_be_stored_leave_nothing(path, tmp_path, part, error, 
             write(target, **content(1) | part, overwrite=True)
     assert listing(tmp_path) == before
     assert [home.name for home in tmp_path.iterdir()] == ["pbmc.atlash"]
+
+
+@pytest.mark.parametrize("which", [0, 1, None])
+def test_mined_cells_of_what_was_replaced_are_removed(tmp_path, which):
+    path = tmp_path / "pbmc.atlash"
+    tables = [pd.DataFrame({"cell_id": [f"c{which}"], "status": ["hard"]}) for which in (0, 1)]
+    write(path, **content(0), mined=tables[0])
+    mined = None if which is None else tables[which]
+    write(path, **content(1), mined=mined, overwrite=True)
+    found = read(path).mined
+    assert found is None if mined is None else found.equals(mined)
+    assert len(list(path.glob("mined.*"))) == (mined is not None)

@@ -260,3 +260,9 @@ def test_two_processes_add_while_a_third_searches(path, fresh_counts, tmp_path):
     for name in ("a", "b"):  # each in its own order
         assert [i for i in added if i[0] == name] == [f"{name}{k}" for k in range(8)]
     assert done.meta["n_cells"] == 376
+
+
+@pytest.mark.parametrize("name", ["unassigned", " unassigned "])
+def test_no_type_is_called_what_stands_for_none(reference, fresh_counts, name):
+    with pytest.raises(InputError, match=r"is what atlash calls cells of no type"):
+        replace(reference).register_type(name, fresh_counts[:30])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atlash.errors import KeyNotFoundError, ReferenceFileError
+from atlash.errors import InputError, KeyNotFoundError, ReferenceFileError
 from atlash.reference.growth import Change, commit, forget
 from atlash.reference.store import read
 from atlash.reference.versions import versions
@@ -118,3 +118,28 @@ def test_a_file_that_only_an_older_version_needs(path):
     assert read(path).version == 4
     with pytest.raises(ReferenceFileError, match=r"anchors.*is missing"):
         read(path, version=2)
+
+
+@pytest.mark.parametrize("before", [None, 2.0, "2", [2]], ids=repr)
+def test_giving_up_versions_before_what_is_no_number(path, before):
+    """It once wrote a manifest that could not be read again."""
+    with pytest.raises(InputError, match=r"^`before` is .* must be the number of the first"):
+        forget(path, before=before)
+    assert [v.number for v in versions(path)] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("number", [1, 4])
+def test_numbers_of_numpys(grown, number):
+    assert read(grown, version=np.int64(number)).version == number
+
+
+@pytest.mark.parametrize("number", [4.0, [4], np.array([1, 4])], ids=repr)
+def test_what_is_the_newest_version_but_no_number(grown, number):
+    with pytest.raises(KeyNotFoundError, match="has no version"):
+        read(grown, version=number)
+
+
+def test_true_is_not_version_1(tmp_path):
+    made["start"](tmp_path / "one.atlash")
+    with pytest.raises(KeyNotFoundError, match="has no version True; it has version 1 alone"):
+        read(tmp_path / "one.atlash", version=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from atlash.checks import check_name
 from atlash.errors import InputError, KeyNotFoundError, did_you_mean
 
 if TYPE_CHECKING:
@@ -46,8 +47,9 @@ def batches_of(obs: pd.DataFrame, key: str) -> Batches:
     KeyNotFoundError
         If there is no such column.
     InputError
-        If a cell has no batch.
+        If ``key`` is no name, or a cell has no batch.
     """
+    check_name(key, "batch_key")
     if key not in obs:
         msg = f"`obs` has no column {key!r} to take batches from.{did_you_mean(key, obs.columns)}"
         raise KeyNotFoundError(msg)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from atlash.checks import checked_config
+from atlash.checks import checked_config, checked_path
 from atlash.clustering.batch_labels import batches_of, known_batches
 from atlash.clustering.clusters import clusters_of, told
 from atlash.clustering.facts import facts_of
@@ -180,14 +180,14 @@ class HashClusterer:
         Raises
         ------
         InputError
-            If nothing is fitted.
+            If nothing is fitted, or ``path`` is no path.
         OutputError
             If it cannot be written.
         """
         if not hasattr(self, "model_"):
             msg = "The clusterer holds no clusters yet, so there is nothing to save; call `fit`."
             raise InputError(msg)
-        write(path, self.model_, {"facts": self.facts_})
+        write(checked_path(path), self.model_, {"facts": self.facts_})
 
     @classmethod
     def load(cls, path: str | Path) -> HashClusterer:
@@ -204,10 +204,12 @@ class HashClusterer:
 
         Raises
         ------
+        InputError
+            If ``path`` is no path.
         FileFormatError
             If a file is missing or damaged; the message names it.
         """
-        model, manifest = read(path)
+        model, manifest = read(checked_path(path))
         facts = manifest["facts"]
         loaded = cls(
             facts["n_clusters"],

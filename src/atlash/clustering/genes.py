@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from atlash.clustering.moments import LINEAR_STEPS, LOG_STEPS, Moments
 from atlash.data.genes import merge_genes, read_gene_names
 from atlash.data.normalize import Recipe, bind
 from atlash.data.parallel import ordered_map
@@ -20,16 +21,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
 
+    from atlash.clustering.moments import Totals
     from atlash.config import ClusterConfig, InputConfig
     from atlash.data.normalize import BoundSource, Projected
     from atlash.data.source import CellSource
 
-LOG_STEPS = 12
-"""Steps in which a unit of log expression is counted: sums of whole numbers have no rounding, so
-that neither the order of cells nor threads change a bit of what is learned."""
 MOST_STEPS = 127
 """Greatest log expression that counts, in steps: 10.6 units."""
-LINEAR_STEPS = 64
 MIN_CELLS_OF_GENE = 3
 MIN_CELLS_OF_BATCH = 20
 ROUNDING = 1e-12
@@ -165,18 +163,12 @@ def _libraries(bound: BoundSource, config: ClusterConfig) -> NDArray[np.float64]
     return library
 
 
-def _sums(
-    bound: BoundSource, groups: NDArray[np.int32], config: ClusterConfig
-) -> NDArray[np.int64]:
+def _sums(bound: BoundSource, groups: NDArray[np.int32], config: ClusterConfig) -> Totals:
     """Return the sums of `add_moments` ``(5, n_groups, n_genes)``."""
-    from atlash.clustering._rows import add_moments
-
-    n_groups, n_genes = int(groups.max(initial=0)) + 1, len(bound.recipe.genes)
-    sums = np.zeros((5, n_groups, n_genes), dtype=np.int64)
+    moments = Moments(int(groups.max(initial=0)) + 1, len(bound.recipe.genes))
     for part in _projected(bound, config, "Measuring genes"):
-        bounds, of_cell = part.X.indptr.astype(np.int64), groups[part.rows]
-        add_moments(bounds, part.X.indices, part.X.data, of_cell, LOG_STEPS, LINEAR_STEPS, sums)
-    return sums
+        moments.add(part.X, groups[part.rows])
+    return moments.totals()
 
 
 def _projected(bound: BoundSource, config: ClusterConfig, doing: str) -> Iterator[Projected]:
@@ -194,7 +186,7 @@ def _projected(bound: BoundSource, config: ClusterConfig, doing: str) -> Iterato
 
 
 def _choose(
-    sums: NDArray[np.int64], in_group: NDArray[np.int64], found: NDArray[np.int64], n_top: int
+    sums: Totals, in_group: NDArray[np.int64], found: Totals, n_top: int
 ) -> NDArray[np.int32]:
     """Return the most variable genes among those found in enough cells, ascending."""
     often = np.flatnonzero(found >= MIN_CELLS_OF_GENE)
@@ -207,9 +199,7 @@ def _choose(
     return np.sort(often[order[:n_top]]).astype(np.int32)
 
 
-def _moments(
-    sums: NDArray[np.int64], n: int, steps: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _moments(sums: Totals, n: int, steps: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean and variance from sums and sums of squares ``(2, n_genes)`` in steps."""
     mean = sums[0] / (n * steps)
     variance = sums[1] / (n * steps**2) - mean**2

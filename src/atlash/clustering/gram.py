@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atlash.clustering.genes import LOG_STEPS
+from atlash.clustering.moments import LOG_STEPS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

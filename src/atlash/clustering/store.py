@@ -156,7 +156,9 @@ def check_place(path: str | Path) -> None:
     """
     folder = Path(path).expanduser()
     check_folder(folder)
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / WEIGHTS).is_file():
+    names = {item.name for item in folder.iterdir()} if folder.is_dir() else set()
+    others = {name for name in names if not name.startswith(".")} - {MANIFEST, GENES, WEIGHTS}
+    if others or (names and WEIGHTS not in names):
         msg = (
             f"{str(folder)!r} is a folder that holds something else than a saved clusterer, and "
             "is left as it is. Choose another name."

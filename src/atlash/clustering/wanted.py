@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atlash.checks import checked_config
+from atlash.checks import check_name, checked_config
 from atlash.config import LearnConfig
 from atlash.errors import InputError
 
@@ -18,6 +18,21 @@ if TYPE_CHECKING:
 
 MIN_CELLS = 50
 """Fewest cells that clusters are looked for in."""
+_ABOVE_0 = np.finfo(np.float64).tiny
+_LEAST = {
+    "n_genes": 1, "n_neighbors": 2, "n_buckets": 2, "n_runs": 1, "n_splits": 1,
+    "least_agreement": -np.inf, "least_distance": 0, "refine_steps": 0, "chunk_size": 1,
+}  # fmt: skip
+_ATTEND = {
+    "n_rounds": 0, "temperature": _ABOVE_0, "n_heads": 1, "n_units": 1, "n_hidden": 1,
+    "n_steps": 0, "batch_size": 1, "learning_rate": _ABOVE_0, "weight_decay": 0, "block_size": 1,
+}  # fmt: skip
+_LEARN = {
+    "n_heads": 1, "n_words": 1, "n_bits": 1, "rank": 1, "genes_a_step": 1, "predict_weight": 0,
+    "contrast_weight": 0, "heads_weight": 0, "reconstruct_weight": 0, "n_hidden": 1,
+    "n_steps": 0, "batch_size": 1, "learning_rate": _ABOVE_0, "weight_decay": 0,
+}  # fmt: skip
+"""Least values of options, of attention and of learning."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +82,22 @@ def checked(
     if not auto and resolution is not None:
         msg = "Give `n_clusters` or `resolution`, not both: each decides the number of clusters."
         raise InputError(msg)
-    least = {"n_genes": 1, "n_neighbors": 2, "n_buckets": 2, "n_runs": 1, "n_splits": 1}
-    for name, value in least.items():
-        if getattr(config, name) < value:
-            msg = f"`{name}` is {getattr(config, name)!r}, but must be at least {value}."
-            raise InputError(msg)
+    check_name(config.layer, "layer")
+    check_name(config.gene_column, "gene_column")
+    for options, least in ((config, _LEAST), (config.attention, _ATTEND), (config.learn, _LEARN)):
+        if options is not None:
+            _check_least(options, least)
     return Wanted(wanted, finer, seed)
+
+
+def _check_least(options: object, least: dict[str, float]) -> None:
+    """Raise :class:`InputError` if an option is below its least value, or infinite or NaN."""
+    for name, value in least.items():
+        found = getattr(options, name)
+        if not value <= found < np.inf:
+            bound = "above 0" if value == _ABOVE_0 else f"at least {value}"
+            msg = f"`{name}` is {found!r}, but must be {bound}."
+            raise InputError(msg)
 
 
 def _whole(value: object) -> int | None:

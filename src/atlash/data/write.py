@@ -47,8 +47,9 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         yield temporary
         _sync(temporary)
         if path.is_dir() and temporary.is_dir():
-            shutil.rmtree(path)
-        temporary.replace(path)
+            _exchange(temporary, path)
+        else:
+            temporary.replace(path)
     except OutputError:
         raise
     except OSError as error:
@@ -60,6 +61,22 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise OutputError(msg) from error
     finally:
         _remove(temporary)
+
+
+def _exchange(temporary: Path, path: Path) -> None:
+    """Put a folder in the place of another, and remove that.
+
+    Both are whole until the new one is in its place: removing takes its time, and a process that
+    is killed meanwhile would leave half of the old one.
+    """
+    old = path.with_name(f"{temporary.name}.old")
+    path.rename(old)
+    try:
+        temporary.replace(path)
+    except OSError:
+        old.rename(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def check_copy(source_path: str | Path, out_path: str | Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 import pandas as pd
 
+from atlash.checks import check_name, checked_path
 from atlash.codes.planes import MAX_BITS
 from atlash.config import BuildConfig, InputConfig, Quantisation
 from atlash.config.rare import loss_config
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from atlash.reference.gather import Gathered
     from atlash.reference.labels import Labels
 
+MAX_SEED = 2**63
+"""What torch takes."""
 _RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     ("at least 1", lambda x: x >= 1, (
         "n_features", "n_members", "n_hidden", "n_hidden_2", "n_components",
@@ -95,7 +98,7 @@ def build_parts(
     check_build_config(config)
     encoder = None
     if config.encoder is not None:
-        encoder = PretrainedEncoder.load(config.encoder)
+        encoder = PretrainedEncoder.load(checked_path(config.encoder, name="encoder"))
     sources = open_sources(cells, request.layer)
     labels = read_labels(
         sources,
@@ -148,11 +151,17 @@ def with_loss(config: BuildConfig, loss: LossName | LossConfig | None) -> BuildC
 
 
 def _check_request(request: BuildRequest) -> None:
-    """Raise :class:`InputError` if the seed is of another kind than it must be."""
+    """Raise :class:`InputError` if seed or names are of another kind than they must be."""
     seed: object = request.random_state
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        msg = f"`random_state` is {seed!r}, but must be a whole number, at least 0, such as 1."
+    if not isinstance(seed, int | np.integer) or not 0 <= seed < MAX_SEED:
+        msg = (
+            f"`random_state` is {seed!r}, but must be a whole number from 0 to below 2**63, "
+            "such as 1."
+        )
         raise InputError(msg)
+    check_name(request.batch_key, "batch_key")
+    check_name(request.layer, "layer")
+    check_name(request.gene_column, "gene_column")
 
 
 def _with_steps_of_fine_tuning(request: BuildRequest) -> BuildRequest:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from atlash.errors import ConflictError, InputError
 from atlash.reference.arrays import to_safetensors
 from atlash.reference.cell_edits import (
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-    import numpy as np
     import pandas as pd
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -127,6 +128,8 @@ def forget(path: str | os.PathLike[str], *, before: int) -> None:
 
     Raises
     ------
+    InputError
+        If ``before`` is no number.
     KeyNotFoundError
         If there is no such version.
     OutputError
@@ -135,11 +138,15 @@ def forget(path: str | os.PathLike[str], *, before: int) -> None:
         If there is no reference, or it is damaged.
     """
     target = Path(path)
+    given: object = before
+    if not isinstance(given, int | np.integer):  # without a number the newest would be meant
+        msg = f"`before` is {before!r}, but must be the number of the first version to keep."
+        raise InputError(msg)
     read_manifest(target, before)
     with reporting(target), growing(target) as stage:
         current = read_manifest(target)
         read_manifest(target, before)
-        put_manifest(stage, replace(current, commit=replace(current.commit, oldest=before)))
+        put_manifest(stage, replace(current, commit=replace(current.commit, oldest=int(before))))
         (stage / MANIFEST).replace(target / MANIFEST)
         sync(target)
         sweep(target)

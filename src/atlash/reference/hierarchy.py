@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from atlash.errors import InputError, LabelsError, did_you_mean
@@ -95,6 +95,11 @@ def read_parents(
         named: object = config.parents
         if isinstance(named, str):
             msg = f"`parents` is {named!r}; give a list of names: [{named!r}]."
+            raise InputError(msg)
+        if named is not None and not (
+            isinstance(named, Iterable) and all(isinstance(name, str) for name in named)
+        ):
+            msg = f"`parents` is {named!r}; give a list of names, such as ['T cell', 'B cell']."
             raise InputError(msg)
         parents = parents_in(read_terms(config.hierarchy), labels.types, config.parents)
     _check(parents, labels.types)

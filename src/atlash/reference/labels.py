@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -101,6 +101,11 @@ def read_names(sources: Sequence[CellSource], key: str) -> NDArray[np.object_]:
         If the column does not exist.
     """
     values = pd.concat([_column(s, key).reset_index(drop=True) for s in sources])
+    return texts_of(values)
+
+
+def texts_of(values: pd.Series[Any]) -> NDArray[np.object_]:
+    """Return the text of labels ``(n,)``, ``None`` where there is none or nothing but blanks."""
     names = values.astype("object").where(values.notna(), None)
     return np.array([None if v is None else str(v).strip() or None for v in names], dtype=object)
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from atlash.errors import InputError, KeyNotFoundError, did_you_mean
 from atlash.reference.columns import cells_table, user_names
 from atlash.reference.ids import unique_ids
+from atlash.reference.labels import texts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from atlash.data.source import CellSource
@@ -46,7 +47,8 @@ def newcomers(
     codes
         Their packed codes ``(n, n_bytes)``, uint8.
     labels_key
-        Column of ``obs`` with their types; ``None`` leaves them without a label.
+        Column of ``obs`` with their types, blanks around a name left out; ``None`` leaves them
+        without a label.
     types
         Types that the reference knows.
     schema
@@ -95,15 +97,15 @@ def fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.table(columns)
 
 
-def _labels(obs: pd.DataFrame, key: str | None, types: Sequence[str]) -> pd.Series[str]:
+def _labels(obs: pd.DataFrame, key: str | None, types: Sequence[str]) -> NDArray[np.object_]:
     if key is None:
-        return pd.Series([None] * len(obs), index=obs.index, dtype=object)
+        return np.full(len(obs), None, dtype=object)
     if key not in obs:
         hint = did_you_mean(key, obs.columns)
         msg = f"The cells have no column {key!r} with labels; they have {list(obs.columns)}.{hint}"
         raise KeyNotFoundError(msg)
-    labels = obs[key].astype(object).where(obs[key].notna(), None)
-    unknown = sorted({str(label) for label in labels.dropna().unique()} - set(types))
+    labels = texts_of(obs[key])
+    unknown = sorted(set(labels) - {*types, None})
     if unknown:
         msg = (
             f"The reference has not learned {', '.join(map(repr, unknown))}: such cells can be "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from atlash.checks import checked_config
+from atlash.checks import check_name, check_option, checked_config, checked_path
 from atlash.config import BuildConfig, InputConfig
 from atlash.data.source import open_sources
 from atlash.errors import InputError, ReferenceFileError
@@ -157,9 +157,12 @@ class Reference:
 
         Raises
         ------
+        InputError
+            If ``path`` is no path.
         OutputError
             If there is something at ``path`` that may not be replaced, or it cannot be written.
         """
+        path = checked_path(path)
         saved = store.write(
             path,
             meta=self.meta | {"fingerprint": self.fingerprint, "target_sum": self._target_sum},
@@ -190,12 +193,15 @@ class Reference:
 
         Raises
         ------
+        InputError
+            If ``path`` is no path.
         KeyNotFoundError
             If there is no such version.
         ReferenceFileError
             If there is no reference, a newer atlash wrote it, or a file is missing, damaged or
             another's; the message names the file.
         """
+        path = checked_path(path)
         stored = store.read(path, verify=verify, version=version)
         meta = dict(stored.meta)
         target, written = (meta.pop(key) for key in _KEPT_APART)
@@ -259,6 +265,11 @@ class Reference:
         UnknownTypesWarning, ColumnsLeftOutWarning, DuplicateCellsWarning
         """
         check_choice(on_duplicate)
+        check_name(labels_key, "labels_key")
+        check_name(layer, "layer")
+        check_name(gene_column, "gene_column")
+        check_option(n_threads, int | None, "n_threads")
+        check_option(progress, bool, "progress")
         self._check_newest()
         sources = open_sources(cells, layer)
         codes = encode_all(
@@ -395,6 +406,8 @@ class Reference:
         LookalikeTypeWarning
             If the type can hardly be told from a known one.
         """
+        check_name(layer, "layer")
+        check_name(gene_column, "gene_column")
         self._check_newest()
         options = InputConfig(layer=layer, gene_column=gene_column)
         taught = teach(self.annotator, name, cells, options=options, parent=parent)

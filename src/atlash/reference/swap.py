@@ -24,7 +24,7 @@ GROWING = ".growing"
 """Folder that a commit works in; if the lock is free and it is there, a writer was killed."""
 
 _OURS = re.compile(
-    r"(encoder|genes|anchors|cells)\.[0-9a-f]{8}\.(safetensors|parquet|lance)|\.growing"
+    r"(encoder|genes|anchors|mined|cells)\.[0-9a-f]{8}\.(safetensors|parquet|lance)|\.growing"
 )
 
 

@@ -11,6 +11,7 @@ import scipy.sparse as sp
 from atlash.codes.spare_anchor import spare_anchor
 from atlash.data.source import open_source
 from atlash.errors import InputError, did_you_mean
+from atlash.keys import UNASSIGNED
 from atlash.models.encode import bind_source
 from atlash.models.registered import Registration, check_new_type, register
 from atlash.reference.growth import Change
@@ -55,9 +56,12 @@ def teach(
     Raises
     ------
     InputError
-        If the name is taken, the cells are too few or cannot be used, or the annotator keeps no
-        exemplars or does not know the parent.
+        If the name is taken or that of no type, the cells are too few or cannot be used, or the
+        annotator keeps no exemplars or does not know the parent.
     """
+    if isinstance(name, str) and name.strip() == UNASSIGNED:
+        msg = f"{name!r} is what atlash calls cells of no type. Give the new type another name."
+        raise InputError(msg)
     parents = annotator.parents + parent_of_new(name, parent, annotator)
     if annotator.exemplars is None:
         msg = (

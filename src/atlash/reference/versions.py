@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from atlash.errors import KeyNotFoundError, ReferenceFileError
 from atlash.reference.manifest import parse_manifest, read_manifest_bytes
 
@@ -92,19 +94,17 @@ def read_manifest(folder: Path, number: int | None = None) -> Manifest:
     """
     newest = parse_manifest(read_manifest_bytes(folder), folder)
     commit = newest.commit
-    if number is None or number == commit.number:
+    if number is None:
         return newest
-    if (
-        isinstance(number, bool)
-        or not isinstance(number, int)
-        or not (commit.oldest <= number < commit.number)
-    ):
+    given: object = number
+    whole = isinstance(given, int | np.integer) and not isinstance(given, bool)
+    if not whole or not commit.oldest <= number <= commit.number:
         kept = f"versions {commit.oldest} to {commit.number}"
         if commit.oldest == commit.number:
             kept = f"version {commit.number} alone"
         msg = f"'{folder}' has no version {number!r}; it has {kept}."
         raise KeyNotFoundError(msg)
-    return _older(folder, number)
+    return newest if number == commit.number else _older(folder, number)
 
 
 def kept_manifests(folder: Path, newest: Manifest) -> list[Manifest]:
