@@ -64,7 +64,7 @@ def demo(
         ("annotated.h5ad", "the annotated cells"),
         ("confusion.png", "which types are taken for which"),
     ):
-        console.print(f"{out / name}: {what}")
+        console.print(f"{out / name}: {what}", soft_wrap=True, markup=False)
 
 
 def _blood_cells() -> AnnData:
