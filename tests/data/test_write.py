@@ -241,3 +241,17 @@ def test_graphs_of_cells(adata, path, tmp_path, write_zarr, kind):
 def test_without_graphs_there_are_none(path, tmp_path):
     annotate(path, tmp_path / "out.h5ad")
     assert len(ad.read_h5ad(tmp_path / "out.h5ad").obsp) == 0
+
+
+def test_columns_can_be_removed(adata, path, tmp_path, write_zarr):
+    for source, read in (
+        (path, ad.read_h5ad),
+        (write_zarr(adata, tmp_path / "in.zarr"), ad.read_zarr),
+    ):
+        out = tmp_path / f"less{source.suffix}"
+        write_annotated_copy(
+            source, out, obs={"batch": None, "nowhere": None, "new": LABELS}, obsm={}, uns={}
+        )
+        found = read(out)
+        assert set(found.obs) == (set(adata.obs) - {"batch"}) | {"new"}
+        assert list(found.obs["new"]) == list(LABELS)
