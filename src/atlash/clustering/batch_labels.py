@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -46,8 +47,12 @@ def batches_of(obs: pd.DataFrame, key: str) -> Batches:
     KeyNotFoundError
         If there is no such column.
     InputError
-        If a cell has no batch.
+        If a cell has no batch, or the key is no name.
     """
+    given: Any = key
+    if not isinstance(given, Hashable):
+        msg = f"`batch_key` is {key!r}, but must be the name of one column, for example 'donor'."
+        raise InputError(msg)
     if key not in obs:
         msg = f"`obs` has no column {key!r} to take batches from.{did_you_mean(key, obs.columns)}"
         raise KeyNotFoundError(msg)
