@@ -137,7 +137,7 @@ def annotate(
     """
     config = checked_config(config, AnnotateConfig)
     check_reference(reference)  # before the cells, as the two are easily swapped
-    check_anndata(adata)
+    check_anndata(adata, copy=copy)
     request = Request(layer, gene_column, force, AnnotationKeys(key_added), config)
     result = annotate_cells(adata, reference, request)
     target = adata.to_memory() if copy and adata.isbacked else adata.copy() if copy else adata

@@ -14,8 +14,14 @@ if TYPE_CHECKING:
     from atlash.config import AnnotateConfig
 
 
-def check_anndata(adata: object) -> None:
+def check_anndata(adata: object, *, copy: bool = False) -> None:
     """Raise :class:`InputError` if results cannot be written to the cells, as to a path."""
+    if not copy and getattr(adata, "isbacked", False) and getattr(adata, "is_view", False):
+        msg = (
+            "Results cannot be written to a part of an AnnData that is on disk. Load the part, "
+            "`adata = adata.to_memory()`, or ask for a copy."
+        )
+        raise InputError(msg)
     if hasattr(adata, "obs_names"):
         return
     remedy = "Wrap a matrix as `anndata.AnnData(matrix)`."

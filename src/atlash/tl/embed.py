@@ -87,7 +87,7 @@ def embed(
     from atlash.models.pretrained import PretrainedEncoder
 
     config = checked_config(config, EmbedConfig)
-    check_anndata(adata)
+    check_anndata(adata, copy=copy)
     check_key_added(key_added)
     check_reading(config.chunk_size, config.n_threads)
     given: object = model
