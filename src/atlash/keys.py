@@ -128,8 +128,8 @@ class NeighborKeys:
 
     @property
     def representation(self) -> str:
-        """``obsm``: expected bits."""
-        return f"X_{self.prefix or DEFAULT_PREFIX}"
+        """``obsm``: expected bits; clustering writes to the name without ``bits``."""
+        return f"X_{self.prefix or DEFAULT_PREFIX}_bits"
 
 
 @dataclass(frozen=True)

@@ -172,3 +172,14 @@ def test_a_full_disk_leaves_no_file(label, place):
     assert "cannot be written" in outcome.told
     assert "nothing was left behind" in outcome.told
     leaves_nothing(place)
+
+
+def test_parents_of_an_earlier_annotation_go(label, place):
+    cells = ad.read_h5ad(place / "query.h5ad")
+    cells.obs[KEYS.parent], cells.obs[KEYS.parent_confidence] = "lymphocyte", 0.5
+    cells.obs["blood_parent"] = "kept"
+    cells.write_h5ad(place / "query.h5ad")
+    assert label("--quiet").code == 0
+    found = ad.read_h5ad(place / "out.h5ad")
+    assert not {KEYS.parent, KEYS.parent_confidence} & set(found.obs)
+    assert {KEYS.label, "blood_parent", "cell_type"} <= set(found.obs)

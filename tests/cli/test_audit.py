@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from atlash.cli.audit_tables import print_audit
 from atlash.reference import Reference
 from atlash.reference.audit import audit
 
@@ -143,3 +144,15 @@ def test_help_explains_the_options(atlash):
     found = atlash("audit", "--help")
     for option in ("--batch-key", "--most", "--output", "--json", "--quiet"):
         assert option in found.out
+
+
+def test_names_in_brackets_are_no_markup(report, capsys):
+    pair = {"label": "T [naive]", "nearest": "B [/x]", "cells": 3, "share_of_label": 0.5}
+    summary = report.summary | {
+        "batch_column": "[bold]",
+        "mislabelled": report.summary["mislabelled"] | {"pairs": [pair]},
+    }
+    print_audit(replace(report, summary=summary), "a [red].atlash", "out [red].csv")
+    shown = " ".join(capsys.readouterr().out.split())
+    for text in ("T [naive] B [/x] 3 50.0%", "a [red].atlash", "in '[bold]'", "out [red].csv"):
+        assert text in shown

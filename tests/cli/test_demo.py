@@ -22,3 +22,12 @@ def test_the_demo_builds_annotates_and_shows(atlash, tmp_path):
     assert reference.meta["n_cells"] + cells.n_obs == 700
     assert cells.uns["atlash"]["reference_fingerprint"] == reference.fingerprint
     assert (tmp_path / "demo" / "confusion.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_file_in_the_place_of_the_folder_is_told_before_the_work(atlash, tmp_path):
+    (tmp_path / "demo").write_text("mine")
+    found = atlash("demo", "--out", tmp_path / "demo")
+    assert (found.code, found.out) == (1, "")
+    assert "demo' cannot be made: File exists. Choose another one" in found.told
+    assert "Traceback" not in found.err
+    assert (tmp_path / "demo").read_text() == "mine"

@@ -1,9 +1,45 @@
 """Files of new names for types, good and bad."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
-from atlash.cli.evaluation_files import read_rename
-from atlash.errors import FileFormatError
+from atlash.cli.evaluation_files import (
+    PARENT_TABLES,
+    SUMMARY,
+    TABLES,
+    read_rename,
+    write_evaluation,
+)
+from atlash.errors import FileFormatError, OutputError
+from atlash.tl.answers import Answers
+from atlash.tl.evaluation import evaluate_levels
+
+NAMES = np.array(["T", "B", "T"], dtype=object)
+
+
+@pytest.fixture
+def found():
+    """Two levels, parents first."""
+    answers = Answers(["T", "B"], NAMES, NAMES, NAMES, None, None, None)
+    return evaluate_levels([("parent", NAMES), ("type", NAMES)], [answers, answers])
+
+
+def test_files_of_parents_of_an_earlier_run_go(found, tmp_path):
+    (tmp_path / "mine.csv").write_text("kept")
+    write_evaluation(found, tmp_path)
+    both = sorted([*TABLES, *PARENT_TABLES, SUMMARY, "mine.csv"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == both
+    write_evaluation(replace(found, levels=found.levels[1:]), tmp_path)
+    one = sorted([*TABLES, SUMMARY, "mine.csv"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == one
+
+
+def test_what_cannot_be_removed_is_named(found, tmp_path):
+    (tmp_path / PARENT_TABLES[0]).mkdir()
+    with pytest.raises(OutputError, match=r"per_type_parent.csv' is of an earlier run and cannot"):
+        write_evaluation(replace(found, levels=found.levels[1:]), tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,10 @@
 import anndata as ad
 import pytest
 
-from atlash.cli.messages import in_options
+from atlash.cli.build import build
+from atlash.cli.cluster import cluster
+from atlash.cli.messages import in_options, options_of
+from atlash.cli.pretrain import pretrain
 
 OPTIONS = {"overwrite": "--overwrite", "layer": "--layer", "gene_column": "--gene-column"}
 
@@ -23,6 +26,22 @@ OPTIONS = {"overwrite": "--overwrite", "layer": "--layer", "gene_column": "--gen
 )
 def test_arguments_become_options(message, told):
     assert in_options(message, OPTIONS) == told
+
+
+@pytest.mark.parametrize(
+    ("command", "message", "told"),
+    [
+        (cluster, "`random_state` is -1", "--seed is -1"),
+        (cluster, "`n_genes` is 0", "`n_genes` is 0"),
+        (build, "`parents` names terms of a `hierarchy`", "--parent names terms of a --hierarchy"),
+        (build, "`n_bits` and `n_threads`", "--bits and --threads"),
+        (pretrain, "`width` is 128 and `n_heads` is 3", "--width is 128 and --heads is 3"),
+        (pretrain, "`n_genes`, `n_tokens`", "--genes, --tokens"),
+        (pretrain, "`n_layers`, `n_steps`", "--layers, --steps"),
+    ],
+)
+def test_options_that_python_calls_otherwise(command, message, told):
+    assert in_options(message, options_of(command)) == told
 
 
 def test_a_command_names_its_own_options(atlash, files, tmp_path):

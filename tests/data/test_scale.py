@@ -5,7 +5,7 @@ import scipy.sparse as sp
 
 from atlash.data.scale import LOG_BASES, ScaleWarning, detect_scale
 from atlash.data.source import open_source
-from atlash.errors import InvalidValuesError, ScaleError
+from atlash.errors import InputError, InvalidValuesError, ScaleError
 
 
 @pytest.fixture(scope="module")
@@ -153,3 +153,14 @@ def test_the_user_s_word_is_checked(counts):
         detect(counts * 1.5, declared="log10p1")
     with pytest.raises(ScaleError, match="looks scaled"):
         detect(counts - 0.5, declared="counts")
+
+
+@pytest.mark.parametrize("declared", ["log", "Counts", "", None, 3, [], ("log1p",)], ids=repr)
+def test_what_is_no_scale_is_refused_and_not_taken_for_linear_values(counts, declared):
+    with pytest.raises(InputError, match=r"^`scale` is .*, but must be one of 'auto', 'counts', "):
+        detect(transform(counts, "log1p", 1e4), declared=declared)
+
+
+def test_the_nearest_scale_is_named(counts):
+    with pytest.raises(InputError, match=r"Did you mean 'normalized'\?"):
+        detect(counts, declared="normalised")

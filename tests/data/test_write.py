@@ -286,3 +286,17 @@ def test_a_folder_replaced_by_a_killed_process_is_whole(tmp_path):
             content = [path.read_text() for path in (home / "results").iterdir()]
             assert content in (["old"] * 3, ["new"] * 3)
     assert codes == {0, 9}
+
+
+def test_columns_can_be_removed(adata, path, tmp_path, write_zarr):
+    for source, read in (
+        (path, ad.read_h5ad),
+        (write_zarr(adata, tmp_path / "in.zarr"), ad.read_zarr),
+    ):
+        out = tmp_path / f"less{source.suffix}"
+        write_annotated_copy(
+            source, out, obs={"batch": None, "nowhere": None, "new": LABELS}, obsm={}, uns={}
+        )
+        found = read(out)
+        assert set(found.obs) == (set(adata.obs) - {"batch"}) | {"new"}
+        assert list(found.obs["new"]) == list(LABELS)

@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 
-from atlash.errors import InputError, KeyNotFoundError
+from atlash.errors import InputError, KeyNotFoundError, LabelsError
 from atlash.pl import confusion
 
 TRUE = ["T"] * 5 + ["B"] * 4 + ["NK"]
@@ -194,3 +194,51 @@ def test_cells_need_a_column_and_counts_a_cell(cells):
         confusion(cells)
     with pytest.raises(InputError, match="0 rows and 2 columns"):
         confusion(pd.DataFrame(columns=["T", "B"]))
+
+
+def test_a_type_that_was_never_given_has_its_column(cells):
+    cells.uns["atlash"] = {"types": np.array(["B", "DC", "NK", "pDC", "T"], dtype=object)}
+    axes = confusion(cells, "truth")
+    assert labels(axes.get_xticklabels()) == ["B", "NK", "T", "DC", "unassigned"]
+    (image,) = axes.images
+    np.testing.assert_array_equal(image.get_array()[:, 1], 0)
+    np.testing.assert_allclose(np.asarray(image.get_array()).sum(axis=1), 1)
+
+
+def test_a_true_type_that_the_reference_does_not_know_has_none(cells):
+    cells.uns["atlash"] = {"types": np.array(["B", "DC", "T"], dtype=object)}
+    axes = confusion(cells, "truth")
+    assert labels(axes.get_xticklabels()) == ["B", "T", "DC", "unassigned"]
+
+
+@pytest.mark.parametrize("thing", [None, 3, "query.h5ad", np.eye(2), []], ids=repr)
+def test_what_is_neither_cells_nor_counts(thing):
+    with pytest.raises(InputError, match=r"got \w+\. Read a file with `anndata\.read_h5ad"):
+        confusion(thing, "truth")
+
+
+@pytest.mark.parametrize("value", ["x", -1, np.nan, np.inf, None])
+def test_counts_that_are_none(value):
+    with pytest.raises(InputError, match="must be numbers of cells, at least 0"):
+        confusion(pd.DataFrame([[value, 2]], index=["T"], columns=["T", "B"]))
+
+
+def test_types_may_be_called_alike():
+    axes = confusion(pd.DataFrame([[1, 0], [1, 1]], index=["T", "T"], columns=["T", "B"]))
+    assert labels(axes.get_yticklabels()) == ["T (1)", "T (2)"]
+
+
+def test_several_axes_are_none(cells):
+    _, axes = plt.subplots(ncols=2)
+    with pytest.raises(InputError, match=r"`ax` is a ndarray, .* such as `axes\[0\]`"):
+        confusion(cells, "truth", ax=axes)
+    with pytest.raises(InputError, match="`ax` is a str"):
+        confusion(cells, "truth", ax="here")
+
+
+def test_cells_need_a_truth_and_columns_a_name(cells):
+    cells.obs["nothing"] = np.nan
+    with pytest.raises(LabelsError, match="None of the 10 cells has a type in 'nothing'"):
+        confusion(cells, "nothing")
+    with pytest.raises(KeyNotFoundError, match=r"no column \['truth'\] in obs"):
+        confusion(cells, ["truth"])

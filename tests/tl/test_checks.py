@@ -60,3 +60,15 @@ def test_nor_to_anything_else(thing):
 def test_options_out_of_their_range(value):
     with pytest.raises(InputError, match=r"`min_confidence` is .*, but must be from 0 to 1"):
         check_config(AnnotateConfig(min_confidence=value))
+
+
+def test_a_part_of_what_is_on_disk_takes_no_results_but_gives_a_copy(
+    fresh_counts, reference, tmp_path
+):
+    fresh_counts.write_h5ad(tmp_path / "query.h5ad")
+    part = ad.read_h5ad(tmp_path / "query.h5ad", backed="r")[:10]
+    for verb, *arguments in ((annotate, reference), (cluster,), (embed, "model")):
+        with pytest.raises(InputError, match=r"part of an AnnData .* `adata = adata\.to_memory"):
+            verb(part, *arguments)
+    found = annotate(part, reference, config=AnnotateConfig(progress=False), copy=True)
+    assert found.n_obs == found.obs["atlash_label"].notna().sum() == 10

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from atlash.config import SearchConfig
+from atlash.config import ClusterConfig, SearchConfig
 from atlash.errors import GeneMismatchError, InputError
 from atlash.reference.search import ANCHOR_WEIGHT
+from atlash.tl.cluster import cluster
 from atlash.tl.neighbors import neighbors
 from atlash.tl.queries import encode_queries
 
@@ -89,13 +90,27 @@ def test_what_is_written_and_what_stays(cells, expected, reference):
         assert isinstance(graph, sp.csr_matrix)
         assert (graph.dtype, graph.shape) == (np.float32, (150, 150))
     assert np.diff(cells.obsp["distances"].indptr).tolist() == [11] * 150
-    assert cells.obsm["X_atlash"].dtype == np.float32
-    np.testing.assert_array_equal(cells.obsm["X_atlash"], expected.astype(np.float32))
+    assert cells.obsm["X_atlash_bits"].dtype == np.float32
+    np.testing.assert_array_equal(cells.obsm["X_atlash_bits"], expected.astype(np.float32))
     told = cells.uns["neighbors"]
     assert told["params"]["reference_fingerprint"] == reference.fingerprint
     assert told["params"]["n_neighbors"] == 12
     assert (cells.X != before.X).nnz == 0
     assert cells.obs.equals(before.obs)
+
+
+@pytest.mark.parametrize("key", [None, "mine"])
+def test_what_clustering_has_written_stays(cells, reference, key):
+    named = {} if key is None else {"key_added": key}
+    cluster(cells, config=ClusterConfig(progress=False, n_threads=1), **named)
+    before = cells.copy()
+    neighbors(cells, reference, 5, config=QUIET, **named)
+    use_rep = before.uns[f"{key or 'atlash'}_neighbors"]["params"]["use_rep"]
+    for name in before.obsm:
+        np.testing.assert_array_equal(cells.obsm[name], before.obsm[name])
+    assert use_rep in before.obsm
+    assert set(before.obsp) <= set(cells.obsp)
+    assert set(before.uns) <= set(cells.uns)
 
 
 def test_scanpy_goes_on_from_it(cells, reference, tmp_path):
@@ -120,10 +135,10 @@ def test_keys_of_ones_own_and_a_copy(cells, reference):
     named = neighbors(cells, reference, 5, key_added="mine", config=QUIET, copy=True)
     assert not set(cells.obsp) | set(cells.obsm) | set(cells.uns)
     assert set(named.obsp) == {"mine_distances", "mine_connectivities"}
-    assert set(named.obsm) == {"X_mine"}
+    assert set(named.obsm) == {"X_mine_bits"}
     assert named.uns["mine"]["distances_key"] == "mine_distances"
     assert named.uns["mine"]["connectivities_key"] == "mine_connectivities"
-    assert named.uns["mine"]["params"]["use_rep"] == "X_mine"
+    assert named.uns["mine"]["params"]["use_rep"] == "X_mine_bits"
     neighbors(cells, reference, 5, config=QUIET)
     for name in ("distances", "connectivities"):
         assert (named.obsp[f"mine_{name}"] != cells.obsp[name]).nnz == 0
@@ -162,7 +177,7 @@ def test_threads_change_nothing(cells, reference):
     two = neighbors(cells, reference, 15, config=replace(QUIET, n_threads=2), copy=True)
     for name in ("distances", "connectivities"):
         assert (one.obsp[name] != two.obsp[name]).nnz == 0
-    np.testing.assert_array_equal(one.obsm["X_atlash"], two.obsm["X_atlash"])
+    np.testing.assert_array_equal(one.obsm["X_atlash_bits"], two.obsm["X_atlash_bits"])
 
 
 def test_the_references_own_cells_do_not_matter(cells, reference):

@@ -54,6 +54,16 @@ def test_without_a_hierarchy_there_are_no_such_columns(reference, fresh_counts):
     assert "parents" not in found.uns["atlash"]
 
 
+@pytest.mark.parametrize("copy", [False, True])
+def test_those_of_an_earlier_annotation_go(two_levels, reference, fresh_counts, copy):
+    cells = told(fresh_counts, two_levels)
+    cells.obs["blood_parent"] = "kept"
+    before = list(cells.obs)
+    found = annotate(cells, reference, config=options(), copy=copy)
+    assert set(before) - set(NEW) == set((found if copy else cells).obs)
+    assert list(cells.obs) == before or not copy
+
+
 def test_types_and_places_of_the_columns(two_levels, fresh_counts):
     found = told(fresh_counts, two_levels)
     obs = found.obs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -44,6 +44,7 @@ def annotate(
     from atlash.keys import AnnotationKeys
     from atlash.reference import Reference
     from atlash.tl.annotate import Request, annotate_cells
+    from atlash.tl.parents import parent_columns
 
     check_copy(query, output)
     config = AnnotateConfig(
@@ -58,7 +59,8 @@ def annotate(
     request = Request(layer, gene_column, force, AnnotationKeys(key_added), config)
     with warnings_as_notes(annotate):
         result = annotate_cells(query, Reference.load(reference), request)
-        columns = {str(name): result.obs[name] for name in result.obs}
+        columns: dict[str, Any] = dict.fromkeys(parent_columns(request.keys))  # of an earlier run
+        columns |= {str(name): result.obs[name] for name in result.obs}
         write_annotated_copy(query, output, obs=columns, obsm=result.obsm, uns=result.uns)
     if as_json:
         print_json(result.summary | {"output": str(output)})

@@ -68,7 +68,7 @@ def _called(arguments: list[str]) -> Callable[..., None] | None:
 
 
 def _options_of(arguments: list[str]) -> dict[str, str]:
-    """Return the options of the command that was called, by the names of their parameters."""
+    """Return the options of the command that was called, by the names that they have in Python."""
     called = _called(arguments)
     return {} if called is None else options_of(called)
 

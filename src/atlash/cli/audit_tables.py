@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from atlash.cli.tables import print_written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,8 +26,8 @@ def print_audit(report: AuditReport, reference: Path, output: Path | None) -> No
     summary = report.summary
     console = Console()
     facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    facts.add_row("Reference", str(reference))
-    facts.add_row("Cells", f"{summary['cells']:,}{_batches(summary)}")
+    facts.add_row("Reference", Text(str(reference)))
+    facts.add_row("Cells", Text(f"{summary['cells']:,}{_batches(summary)}"))
     for name, text in (
         ("Same code", _same_code(summary["duplicates"]["by_code"])),
         ("Same name", _same_name(summary["duplicates"]["by_name"])),
@@ -33,7 +36,7 @@ def print_audit(report: AuditReport, reference: Path, output: Path | None) -> No
         ("Dead bits", f"{summary['bits']['dead']} of {summary['bits']['n_bits']}"),
         ("Batch bits", _batch_bits(summary["bits"])),
     ):
-        facts.add_row(name, text)
+        facts.add_row(name, Text(text))
     console.print(facts)
     _print_pairs(
         console,
@@ -53,7 +56,7 @@ def print_audit(report: AuditReport, reference: Path, output: Path | None) -> No
     )
     _print_bits(console, report)
     if output is not None:
-        console.print(f"Written: {output}", soft_wrap=True)
+        print_written(console, output)
 
 
 def _batches(summary: Mapping[str, Any]) -> str:
@@ -128,7 +131,7 @@ def _print_pairs(console: Console, header: Sequence[str], rows: Sequence[tuple[s
         else:
             table.add_column(name, justify="right")
     for row in rows[:MAX_PAIRS]:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     if len(rows) > MAX_PAIRS:
         table.add_row(f"and {len(rows) - MAX_PAIRS} more")
     console.print(table)

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from atlash.cli.tables import print_scores
-from atlash.errors import InputError
+from atlash.errors import InputError, OutputError
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -33,12 +33,12 @@ def demo(
     from atlash.tl.scores import score_labels
 
     console = Console()
+    _make_folder(out)
     labelled, held_out = _split(_blood_cells(), seed)
     console.print(
         f"{labelled.n_obs} labelled cells of {labelled.obs[LABELS_KEY].nunique()} blood types "
         f"make the reference; {held_out.n_obs} held-out cells are annotated."
     )
-    out.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     reference = Reference.build(
         labelled, LABELS_KEY, layer="raw", config=BuildConfig(device="cpu"), random_state=seed
@@ -64,7 +64,22 @@ def demo(
         ("annotated.h5ad", "the annotated cells"),
         ("confusion.png", "which types are taken for which"),
     ):
-        console.print(f"{out / name}: {what}")
+        console.print(f"{out / name}: {what}", soft_wrap=True, markup=False)
+
+
+def _make_folder(out: Path) -> None:
+    """Make the folder for what the demo makes, before the work and not after."""
+    from atlash.data.write import check_folder
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = (
+            f"The folder '{out}' cannot be made: {error.strerror}. Choose another one, for "
+            "example `--out demo`."
+        )
+        raise OutputError(msg) from error
+    check_folder(out / "annotated.h5ad")
 
 
 def _blood_cells() -> AnnData:

@@ -12,7 +12,7 @@ from atlash.data.write import atomic_path, check_folder
 from atlash.errors import FileFormatError, OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from atlash.tl import Evaluation
     from atlash.tl.evaluation import Level
@@ -55,7 +55,8 @@ def write_evaluation(found: Evaluation, out: Path) -> None:
     found
         What to write. The names of files of the level of parents end in ``_parent``.
     out
-        Folder, which is made; files of these names in it are replaced.
+        Folder, which is made; files of these names in it are replaced, and those of a level of
+        parents that is not there any more are removed.
 
     Raises
     ------
@@ -73,10 +74,24 @@ def write_evaluation(found: Evaluation, out: Path) -> None:
                 _write_level(level, [stack.enter_context(atomic_path(out / n)) for n in names])
             summary = stack.enter_context(atomic_path(out / SUMMARY))
             summary.write_text(found.to_json() + "\n", encoding="utf-8")
+        if len(found.levels) == 1:  # those of an earlier run would be taken for this one's
+            _remove(out / name for name in PARENT_TABLES)
     except OutputError:
         if new and not any(out.iterdir()):
             out.rmdir()
         raise
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            msg = (
+                f"'{path}' is of an earlier run and cannot be removed: {error.strerror}. Remove "
+                "it, or choose another folder."
+            )
+            raise OutputError(msg) from error
 
 
 def _write_level(level: Level, paths: Sequence[Path]) -> None:

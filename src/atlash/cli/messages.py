@@ -19,6 +19,19 @@ if TYPE_CHECKING:
 _ARGUMENT = re.compile(r"`(\w+)(?:=('[^']*'|True))?`")
 """An argument of Python in a message: `layer='raw'`, `overwrite=True` or `exclude`."""
 
+_IN_PYTHON = {
+    "bits": "n_bits",
+    "genes": "n_genes",
+    "heads": "n_heads",
+    "layers": "n_layers",
+    "parent": "parents",
+    "seed": "random_state",
+    "steps": "n_steps",
+    "threads": "n_threads",
+    "tokens": "n_tokens",
+}
+"""Arguments of Python that are called otherwise, by the parameter of a command."""
+
 
 def report(error: AtlashError, options: Mapping[str, str]) -> None:
     """Print an error of atlash's own: its message, no traceback.
@@ -35,11 +48,11 @@ def report(error: AtlashError, options: Mapping[str, str]) -> None:
 
 
 def options_of(command: Callable[..., None]) -> dict[str, str]:
-    """Return the options of a command, by the names of their parameters."""
+    """Return the options of a command, by the names that they have in Python."""
     alone = typer.Typer(add_completion=False)
     alone.command()(command)
     return {
-        str(parameter.name): option
+        _IN_PYTHON.get(str(parameter.name), str(parameter.name)): option
         for parameter in typer.main.get_command(alone).params
         for option in parameter.opts
         if option.startswith("--")

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from atlash.cli.tables import print_written
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -75,4 +77,4 @@ def print_hits(summary: Mapping[str, Any]) -> None:
     seconds = info["seconds"]
     console.print(f"Time: {seconds['encode']:.1f} s encoding, {seconds['search']:.1f} s searching")
     if summary["output"]:
-        console.print(f"Written: {summary['output']}", soft_wrap=True, markup=False)
+        print_written(console, summary["output"])

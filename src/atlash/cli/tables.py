@@ -28,6 +28,11 @@ def print_json(content: Mapping[str, Any]) -> None:
     )
 
 
+def print_written(console: Console, output: Path | str) -> None:
+    """Say where results are; a name in brackets is no markup."""
+    console.print(f"Written: {output}", soft_wrap=True, markup=False)
+
+
 def print_reference(
     info: Mapping[str, Any], path: Path, *, version: Version | None = None
 ) -> None:
@@ -40,7 +45,9 @@ def print_reference(
     left_out = f" ({missing:,} without a label left out when built)" if missing else ""
     facts.add_row("Cells", f"{info['n_cells']:,}{left_out}")
     used = f"{info['n_genes_used']:,} used of {info['n_genes']:,}"
-    facts.add_row("Genes", f"{used}, named like {info['example_gene']} ({info['genes_named_by']})")
+    facts.add_row(
+        "Genes", Text(f"{used}, named like {info['example_gene']} ({info['genes_named_by']})")
+    )
     facts.add_row(
         "Codes",
         f"{info['n_bits']} bits for the type, {info['n_detail_bits']} of detail; anchors of "
@@ -111,7 +118,7 @@ def print_annotation(summary: Mapping[str, Any], output: Path) -> None:
         f"{genes['weight_shared']:.0%} of the encoder's weight; values read as {summary['scale']}"
     )
     console.print(f"Time: {summary['seconds']:.1f} s ({summary['cells_per_second']:,.0f} cells/s)")
-    console.print(f"Written: {output}", soft_wrap=True)
+    print_written(console, output)
 
 
 def _found(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
@@ -122,7 +129,7 @@ def _found(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
         found.add_column(name, justify="right")
     for row in rows[:MAX_TYPES]:
         counts = f"{row['cells']:,}", f"{row['share']:.1%}"
-        found.add_row(row["label"], *counts, f"{row['median_confidence']:.2f}")
+        found.add_row(Text(row["label"]), *counts, f"{row['median_confidence']:.2f}")
     if len(rows) > MAX_TYPES:
         found.add_row(f"and {len(rows) - MAX_TYPES} more", "", "", "")
     return found
@@ -137,7 +144,7 @@ def print_scores(scores: Scores) -> None:
         table.add_column(name, justify="right")
     for kind, row in scores.per_type.iterrows():
         values = (f"{row[key]:.3f}" for key in ("precision", "recall", "f1"))
-        table.add_row(str(kind), f"{int(row['cells']):,}", *values)
+        table.add_row(Text(str(kind)), f"{int(row['cells']):,}", *values)
     console.print(table)
     console.print(
         f"Accuracy {scores.accuracy:.3f}   macro-F1 {scores.macro_f1:.3f}   "
@@ -166,4 +173,4 @@ def print_clusters(summary: Mapping[str, Any]) -> None:
         f"{summary['seconds']:.1f} s; {summary['n_before_joining']} before joining those that the "
         "counts do not tell apart"
     )
-    console.print(f"Written: {summary['output']}", soft_wrap=True)
+    print_written(console, summary["output"])

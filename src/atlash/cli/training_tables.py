@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,12 +19,12 @@ def print_pretrained(info: Mapping[str, Any], path: Path) -> None:
     console = Console()
     learned, settings = info["learned"], info["settings"]
     facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    facts.add_row("Encoder", f"{path} ({info['n_parameters']:,} weights)")
+    facts.add_row("Encoder", Text(f"{path} ({info['n_parameters']:,} weights)"))
     state = "finished" if learned["finished"] else "not finished; --resume goes on"
     facts.add_row("Steps", f"{learned['n_steps']:,} of {settings['n_steps']:,}, {state}")
     facts.add_row("Loss", f"{learned['recent_loss']:.4f} in the last steps")
     named = f"named like {info['example_gene']} ({info['genes_named_by']})"
-    facts.add_row("Vocabulary", f"{info['n_genes']:,} genes, {named}")
+    facts.add_row("Vocabulary", Text(f"{info['n_genes']:,} genes, {named}"))
     facts.add_row("Fingerprint", info["fingerprint"][:16])
     facts.add_row("Made", f"{info['created']} by atlash {info['atlash_version']}")
     console.print(facts)
@@ -35,5 +36,6 @@ def print_pretrained(info: Mapping[str, Any], path: Path) -> None:
     for source in info["sources"]:
         numbers = (source[name] for name in ("n_cells", "n_genes", "n_genes_known"))
         examples = ", ".join(source["unknown_examples"]) or "none"
-        sources.add_row(source["name"], *(f"{number:,}" for number in numbers), examples)
+        shown = (f"{number:,}" for number in numbers)
+        sources.add_row(Text(source["name"]), *shown, Text(examples))
     console.print(sources)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from atlash.data.identifiers import GeneKind, clean_ids, identifier_kind
 from atlash.data.matching import GeneMatch, match_genes
-from atlash.errors import GeneMismatchError, KeyNotFoundError
+from atlash.errors import GeneMismatchError, InputError, KeyNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,7 +86,16 @@ def read_gene_names(
     ------
     KeyNotFoundError
         ``gene_column`` does not exist.
+    InputError
+        It is no name.
     """
+    given: Any = gene_column
+    if not isinstance(given, Hashable):
+        msg = (
+            f"`gene_column` is {gene_column!r}, but must be the name of one column of var, for "
+            "example 'gene_symbols'."
+        )
+        raise InputError(msg)
     if gene_column is not None and gene_column not in var:
         columns = [str(column) for column in var.columns]
         listed = ", ".join(map(repr, columns)) or "no columns"

@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
+from atlash.config import ScaleName
 from atlash.data.values import check_finite, report_first
-from atlash.errors import ScaleError
+from atlash.errors import InputError, ScaleError, did_you_mean
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
     from numpy.typing import NDArray
 
-    from atlash.config import ScaleName
     from atlash.data.source import CellSource
 
 KnownScale = Literal["counts", "normalized", "log1p", "log2p1", "log10p1"]
@@ -89,6 +89,8 @@ def detect_scale(
         Values are scaled (negative), contradict ``declared``, or cannot be told.
     InvalidValuesError
         NaN, infinite, or negative whole numbers.
+    InputError
+        ``declared`` is no scale.
 
     Warns
     -----
@@ -102,6 +104,7 @@ def detect_scale(
     smallest, which is one molecule (true for a subset of genes as well); and values are too
     large for a logarithm.
     """
+    _check_name(declared)
     rng = np.random.default_rng(random_state)
     n_rows = min(n_rows, source.n_cells)
     rows = np.sort(rng.choice(source.n_cells, n_rows, replace=False, shuffle=False))
@@ -126,6 +129,18 @@ def detect_scale(
         return _declared(declared, seen, source)
     scale = _told(seen)
     return scale if scale is not None else _guessed(seen, source)
+
+
+def _check_name(declared: object) -> None:
+    """Refuse what is no scale: values would be taken for linear ones."""
+    known = get_args(ScaleName)
+    if isinstance(declared, str) and declared in known:
+        return
+    msg = (
+        f"`scale` is {declared!r}, but must be one of {', '.join(map(repr, known))}."
+        f"{did_you_mean(declared, known)}"
+    )
+    raise InputError(msg)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -243,6 +243,10 @@ class _Slots:
 
     def choose(self, layer: str | None, holder: str) -> tuple[str, str]:
         """Return the path of the matrix asked for, and what messages call it."""
+        given: Any = layer
+        if not isinstance(given, Hashable):
+            msg = f"`layer` is {layer!r}, but must be the name of one layer, for example 'counts'."
+            raise InputError(msg)
         if layer is None and self.has_x:
             return "X", f"{holder}, X"
         if layer is not None and layer in self.layers:

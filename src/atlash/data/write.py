@@ -124,7 +124,7 @@ def write_annotated_copy(
         Copy to write, of the same format; an existing one is replaced.
     obs
         New or replaced columns, each one value a cell: Series (by position), array or
-        Categorical.
+        Categorical. ``None`` removes a column, if it is there.
     obsm
         New or replaced matrices with one row a cell.
     uns
@@ -214,6 +214,11 @@ def _write_columns(table: Any, columns: Mapping[str, Any]) -> None:  # noqa: ANN
     n_cells = len(read_elem(table[table.attrs["_index"]]))
     order = [str(column) for column in table.attrs["column-order"]]
     for column, values in columns.items():
+        if values is None:
+            if column in order:
+                del table[column]
+                order.remove(column)
+            continue
         stored = values.array if hasattr(values, "array") else values
         if len(stored) != n_cells:
             msg = f"Column {column!r} has {len(stored):,} values for {n_cells:,} cells."

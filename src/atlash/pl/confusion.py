@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from atlash.errors import InputError, KeyNotFoundError
+from atlash.errors import InputError, KeyNotFoundError, LabelsError
 from atlash.keys import UNASSIGNED, AnnotationKeys
 
 if TYPE_CHECKING:
@@ -52,22 +53,25 @@ def confusion(
     ------
     KeyNotFoundError
         If a column does not exist.
+    LabelsError
+        If no cell has a true type.
     InputError
-        If cells come without ``labels_key``, or counts are empty.
+        If cells come without ``labels_key``, counts are empty or are none, or ``adata`` or ``ax``
+        is something else.
     """
     import matplotlib.pyplot as plt
     from matplotlib.ticker import PercentFormatter
 
     counts = adata if isinstance(adata, pd.DataFrame) else _counts(adata, labels_key, key_added)
-    if 0 in counts.shape:
-        msg = f"The counts have {counts.shape[0]} rows and {counts.shape[1]} columns; need both."
-        raise InputError(msg)
-    share = counts.div(counts.sum(axis=1), axis=0)
+    _check_counts(counts)
+    _check_axes(ax)
+    total = counts.sum(axis=1)
+    share = counts.div(total, axis=0)
     n_rows, n_columns = share.shape
     many = max(n_rows, n_columns) > _MANY
     size_of_names, size_of_numbers = (8, 6) if many else (10, 8)
     columns = [_short(name) for name in share.columns]
-    rows = [f"{_short(name)} ({counts.loc[name].sum():,})" for name in share.index]
+    rows = [f"{_short(name)} ({n:,})" for name, n in zip(share.index, total, strict=True)]
     if ax is None:
         size = _size(rows, columns, size_of_names)
         _, ax = plt.subplots(figsize=size, layout="constrained")
@@ -108,25 +112,62 @@ def confusion(
     return ax
 
 
+def _check_counts(counts: pd.DataFrame) -> None:
+    if 0 in counts.shape:
+        msg = f"The counts have {counts.shape[0]} rows and {counts.shape[1]} columns; need both."
+        raise InputError(msg)
+    numbers = [pd.api.types.is_numeric_dtype(kind) for kind in counts.dtypes]
+    if not all(numbers) or not ((counts >= 0) & (counts < np.inf)).to_numpy().all():
+        msg = (
+            "The counts must be numbers of cells, at least 0, with a row for each true type and a "
+            "column for each label, such as `Evaluation.confusion`. For a table of cells pass the "
+            "AnnData, and `labels_key`."
+        )
+        raise InputError(msg)
+
+
+def _check_axes(ax: object) -> None:
+    if ax is not None and not hasattr(ax, "imshow"):
+        msg = (
+            f"`ax` is a {type(ax).__name__}, but must be one Axes of matplotlib, such as "
+            "`axes[0]` of `figure, axes = plt.subplots(ncols=2)`."
+        )
+        raise InputError(msg)
+
+
 def _counts(adata: AnnData, labels_key: str | None, key_added: str) -> pd.DataFrame:
     """Count cells, types in one order and ``unassigned`` last."""
+    if not hasattr(adata, "obs_names"):
+        msg = (
+            "Cells must be an annotated AnnData, or counts a pandas.DataFrame, got "
+            f"{type(adata).__name__}. Read a file with `anndata.read_h5ad(path)`."
+        )
+        raise InputError(msg)
     if labels_key is None:
         msg = "`labels_key` is missing: name the column of obs with the true types."
         raise InputError(msg)
-    label_key = AnnotationKeys(key_added).label
-    for key in (labels_key, label_key):
-        if key not in adata.obs:
+    keys = AnnotationKeys(key_added)
+    for key in (labels_key, keys.label):
+        if not isinstance(key, Hashable) or key not in adata.obs:
             msg = f"There is no column {key!r} in obs; annotate first, or name the right column."
             raise KeyNotFoundError(msg)
-    truth, label = adata.obs[labels_key], adata.obs[label_key]
+    truth, label = adata.obs[labels_key], adata.obs[keys.label]
     known = truth.notna().to_numpy()
+    if not known.any():
+        msg = (
+            f"None of the {len(known):,} cells has a type in {labels_key!r}; name the column that "
+            "holds the true types."
+        )
+        raise LabelsError(msg)
     true, given = (values.astype(str).to_numpy()[known] for values in (truth, label))
     table = pd.crosstab(true, given)
     types = sorted(table.index)
     others = sorted(set(table.columns) - set(types) - {UNASSIGNED})
-    columns = [*[t for t in types if t in table.columns], *others]
+    # a type that could have been given has its column, though no cell was given it
+    could = {*table.columns, *map(str, adata.uns.get(keys.provenance, {}).get("types", ()))}
+    columns = [*[t for t in types if t in could], *others]
     columns += [UNASSIGNED] if UNASSIGNED in table.columns else []
-    return table.loc[types, columns]
+    return table.reindex(index=types, columns=columns, fill_value=0)
 
 
 def _size(rows: list[str], columns: list[str], size_of_names: int) -> tuple[float, float]:

@@ -23,7 +23,7 @@ from atlash.models.encode import bind_source, predict_chunks
 from atlash.models.transductive import matched_to_query, vote_by_group
 from atlash.progress import n_threads_or_all, track
 from atlash.tl.checks import check_anndata, check_config, check_key_added
-from atlash.tl.parents import with_parents
+from atlash.tl.parents import parent_columns, with_parents
 from atlash.tl.queries import check_reference
 from atlash.tl.summary import summarise
 
@@ -117,7 +117,8 @@ def annotate(
         ``"assigned"`` or ``"unassigned"``, and why: ``"out of reach"``, ``"between types"``,
         ``"too few genes"``.
     ``obs["atlash_parent"]``, ``obs["atlash_parent_confidence"]`` : categorical, float32 in [0, 1]
-        From a reference with a hierarchy alone: the parent of the label, or ``"unassigned"``, and
+        From a reference with a hierarchy alone (without one, those of an earlier annotation are
+        removed): the parent of the label, or ``"unassigned"``, and
         its calibrated probability. A cell between types whose likeliest parent has at least
         ``config.min_confidence`` has that parent, also as its label, and the status
         ``"parent only"``; see docs/hierarchy.md.
@@ -136,12 +137,15 @@ def annotate(
     """
     config = checked_config(config, AnnotateConfig)
     check_reference(reference)  # before the cells, as the two are easily swapped
-    check_anndata(adata)
+    check_anndata(adata, copy=copy)
     request = Request(layer, gene_column, force, AnnotationKeys(key_added), config)
     result = annotate_cells(adata, reference, request)
     target = adata.to_memory() if copy and adata.isbacked else adata.copy() if copy else adata
     for column in result.obs:
         target.obs[column] = result.obs[column].array
+    for column in parent_columns(request.keys):
+        if column in target.obs and column not in result.obs:
+            del target.obs[column]
     for key, value in result.obsm.items():
         target.obsm[key] = value
     target.uns.update(result.uns)

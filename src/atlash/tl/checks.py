@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
+from collections.abc import Hashable
+from numbers import Integral, Real
 from os import PathLike
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from atlash.errors import InputError
 
@@ -13,8 +14,14 @@ if TYPE_CHECKING:
     from atlash.config import AnnotateConfig
 
 
-def check_anndata(adata: object) -> None:
+def check_anndata(adata: object, *, copy: bool = False) -> None:
     """Raise :class:`InputError` if results cannot be written to the cells, as to a path."""
+    if not copy and getattr(adata, "isbacked", False) and getattr(adata, "is_view", False):
+        msg = (
+            "Results cannot be written to a part of an AnnData that is on disk. Load the part, "
+            "`adata = adata.to_memory()`, or ask for a copy."
+        )
+        raise InputError(msg)
     if hasattr(adata, "obs_names"):
         return
     remedy = "Wrap a matrix as `anndata.AnnData(matrix)`."
@@ -41,6 +48,48 @@ def check_key_added(key_added: object) -> None:
     raise InputError(msg)
 
 
+def check_name(name: str, value: Any, *, example: str) -> None:  # noqa: ANN401
+    """Raise :class:`InputError` for what cannot be the name of a column or key, as a list."""
+    if not isinstance(value, Hashable):
+        msg = f"`{name}` is {value!r}, but must be one name, for example {example!r}."
+        raise InputError(msg)
+
+
+def is_whole(value: Any) -> bool:  # noqa: ANN401
+    """Tell whether something is a whole number, and no truth value."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def check_whole(name: str, value: Any, *, least: int) -> None:  # noqa: ANN401
+    """Raise :class:`InputError` unless an option is a whole number, and large enough."""
+    if not (is_whole(value) and value >= least):
+        msg = f"`{name}` is {value!r}, but must be a whole number, at least {least}."
+        raise InputError(msg)
+
+
+def is_share(value: Any) -> bool:  # noqa: ANN401
+    """Tell whether something is a number from 0 to 1."""
+    return isinstance(value, Real) and bool(0 <= value <= 1)  # type: ignore[operator]
+
+
+def check_share(name: str, value: object) -> None:
+    """Raise :class:`InputError` unless an option is a number from 0 to 1."""
+    if not is_share(value):
+        msg = f"`{name}` is {value!r}, but must be from 0 to 1."
+        raise InputError(msg)
+
+
+def check_reading(chunk_size: object, n_threads: Any = None) -> None:  # noqa: ANN401
+    """Raise :class:`InputError` if cells cannot be read so: so many at a time, on such threads."""
+    check_whole("chunk_size", chunk_size, least=1)
+    if n_threads is not None and not (is_whole(n_threads) and n_threads >= 1):
+        msg = (
+            f"`n_threads` is {n_threads!r}, but must be a whole number, at least 1, or None for "
+            "all cores."
+        )
+        raise InputError(msg)
+
+
 def check_config(config: AnnotateConfig) -> None:
     """Raise :class:`InputError` if an option is out of its range."""
     ranges = {
@@ -48,7 +97,6 @@ def check_config(config: AnnotateConfig) -> None:
         "max_lost": (0.0, 1.0),
         "min_shared": (0.0, 1.0),
         "min_genes": (0, math.inf),
-        "chunk_size": (1, math.inf),
     }
     for name, (least, most) in ranges.items():
         value = getattr(config, name)
@@ -56,6 +104,8 @@ def check_config(config: AnnotateConfig) -> None:
         if not is_number or not least <= value <= most:
             msg = f"`{name}` is {value!r}, but must be from {least:g} to {most:g}."
             raise InputError(msg)
+    check_reading(config.chunk_size, config.n_threads)
     if config.method not in ("asymmetric", "hamming"):
         msg = f"There is no method {config.method!r}; use 'asymmetric' or 'hamming'."
         raise InputError(msg)
+    check_name("vote", config.vote, example="leiden")

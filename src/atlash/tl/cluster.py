@@ -120,7 +120,7 @@ def cluster(
     clusterer = HashClusterer(
         n_clusters, resolution=resolution, random_state=random_state, config=config
     )
-    check_anndata(adata)
+    check_anndata(adata, copy=copy)
     result = cluster_cells(adata, clusterer, batch_key=batch_key, keys=ClusterKeys(key_added))
     target = adata.to_memory() if copy and adata.isbacked else adata.copy() if copy else adata
     for name, column in result.obs.items():

@@ -13,6 +13,7 @@ from atlash.checks import checked_config
 from atlash.config import SearchConfig
 from atlash.errors import InputError
 from atlash.reference.columns import LABEL
+from atlash.tl.checks import check_whole
 from atlash.tl.names import wanted_columns
 from atlash.tl.queries import check_reference, encode_queries
 from atlash.tl.search import candidates, check_request
@@ -70,7 +71,8 @@ def count_within(
         If a column is not there; the message has the nearest names.
     """
     config = checked_config(config, SearchConfig)
-    check_request(None, radius, config)
+    check_whole("radius", radius, least=0)
+    check_request(None, None, config)
     check_reference(reference)
     index = reference.index
     among = candidates(index.cells, where)

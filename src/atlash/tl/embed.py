@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from importlib.metadata import version
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from atlash.data.source import open_source
 from atlash.errors import InputError
 from atlash.keys import EmbeddingKeys
 from atlash.progress import n_threads_or_all, track
-from atlash.tl.checks import check_anndata, check_key_added
+from atlash.tl.checks import check_anndata, check_key_added, check_reading
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,10 +87,15 @@ def embed(
     from atlash.models.pretrained import PretrainedEncoder
 
     config = checked_config(config, EmbedConfig)
-    check_anndata(adata)
+    check_anndata(adata, copy=copy)
     check_key_added(key_added)
-    if config.chunk_size < 1:
-        msg = f"`chunk_size` is {config.chunk_size}, but must be at least 1."
+    check_reading(config.chunk_size, config.n_threads)
+    given: object = model
+    if not isinstance(given, PretrainedEncoder | str | PathLike):
+        msg = (
+            "The encoder must be an atlash.PretrainedEncoder or the folder of one, got "
+            f"{type(model).__name__}. Load one with `atlash.PretrainedEncoder.load(folder)`."
+        )
         raise InputError(msg)
     encoder = model if isinstance(model, PretrainedEncoder) else PretrainedEncoder.load(model)
     options = InputConfig(gene_column=gene_column, scale=config.scale, min_shared=0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -163,6 +164,10 @@ class Hits:
         columns = wanted_columns(by)
         if not columns:
             msg = "`by` names no column; name one, such as 'label'."
+            raise InputError(msg)
+        given: Any = of
+        if given is not None and not isinstance(given, Sized):
+            msg = f"`of` is {of!r}, but must have the group of each query, such as its cluster."
             raise InputError(msg)
         if of is not None and len(of) != len(self):
             msg = f"`of` has {len(of):,} entries for {len(self):,} queries; give one of each."

@@ -56,7 +56,8 @@ def neighbors(
     n_neighbors
         Neighbours of each cell, itself among them, at least 2.
     key_added
-        Key of ``uns``, and prefix of those of ``obsp``; ``None`` stands for scanpy's own.
+        Key of ``uns``, and prefix of those of ``obsp`` and ``obsm``; ``None`` stands for scanpy's
+        own, and ``atlash`` in ``obsm``.
     config
         Ranking, method, how the cells are read, and further options; ``None`` stands for
         ``SearchConfig()``.
@@ -72,7 +73,7 @@ def neighbors(
         of :class:`atlash.SearchConfig`.
     ``obsp["connectivities"]`` : CSR float32 ``(n_obs, n_obs)``
         Weights of UMAP's fuzzy graph (McInnes et al., 2018), symmetric, in [0, 1].
-    ``obsm["X_atlash"]`` : float32 ``(n_obs, n_bits)``
+    ``obsm["X_atlash_bits"]`` : float32 ``(n_obs, n_bits)``
         Expected bits, in [-1, 1].
     ``uns["neighbors"]`` : dict
         The names of these, and the settings.

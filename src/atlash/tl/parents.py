@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from atlash.models.family import Family
 
 
+def parent_columns(keys: AnnotationKeys) -> tuple[str, str]:
+    """Return the columns that a reference with a hierarchy alone writes."""
+    return keys.parent, keys.parent_confidence
+
+
 def with_parents(
     obs: pd.DataFrame,
     answer: ParentAnswer,

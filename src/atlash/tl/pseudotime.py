@@ -9,7 +9,13 @@ import numpy as np
 
 from atlash.errors import InputError, KeyNotFoundError, did_you_mean
 from atlash.keys import PseudotimeKeys
-from atlash.tl.checks import check_key_added
+from atlash.tl.checks import (
+    check_anndata,
+    check_key_added,
+    check_name,
+    check_whole,
+    is_whole,
+)
 from atlash.tl.diffusion import density_normalised, diffusion_space, linked_nodes, lumped
 from atlash.tl.stored import complete_groups_of, groups_of, stored_graph
 
@@ -72,7 +78,7 @@ def pseudotime(
     KeyNotFoundError
         If the root, a column or the graph does not exist.
     InputError
-        If ``n_components`` is below 2, or buckets have gaps.
+        If ``root`` names nothing, ``n_components`` is below 2, or buckets have gaps.
 
     Warns
     -----
@@ -84,7 +90,10 @@ def pseudotime(
     The formula is that of :func:`atlash.tl.diffusion.diffusion_space`.
     """
     check_key_added(key_added)
-    if isinstance(n_components, bool) or not 2 <= n_components == int(n_components):
+    check_anndata(adata)
+    check_name("bucket_key", bucket_key, example="atlash_bucket")
+    check_whole("max_cells", max_cells, least=0)
+    if not (is_whole(n_components) and n_components >= 2):
         msg = f"`n_components` is {n_components!r}, but must be a whole number from 2."
         raise InputError(msg)
     candidates = _candidates(adata, root)
@@ -123,7 +132,7 @@ def pseudotime(
 def _candidates(adata: AnnData, root: str | tuple[str, str]) -> NDArray[np.int64]:
     """Return the positions of the cells that may be the root.
 
-    Raises `KeyNotFoundError` where there is none.
+    Raises `KeyNotFoundError` where there is none, `InputError` where none is named.
     """
     if isinstance(root, str):
         found = np.flatnonzero(adata.obs_names == root)
@@ -135,7 +144,15 @@ def _candidates(adata: AnnData, root: str | tuple[str, str]) -> NDArray[np.int64
             )
             raise KeyNotFoundError(msg)
         return found[:1]
+    given: object = root
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        msg = (
+            f"`root` is {root!r}, but must be the name of a cell, or a column of obs and a value, "
+            "for example `root=('atlash_cluster', '0')`."
+        )
+        raise InputError(msg)
     column, value = root
+    check_name("root", column, example="atlash_cluster")
     groups, names = groups_of(adata.obs, column)
     if str(value) not in names:
         msg = (

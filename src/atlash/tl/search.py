@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import warnings
-from numbers import Integral
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import numpy as np
@@ -13,6 +12,7 @@ from atlash.checks import checked_config
 from atlash.config import Ranking, SearchConfig, SearchMethod
 from atlash.errors import InputError
 from atlash.reference.found import Asked, Found
+from atlash.tl.checks import check_reading, check_share, check_whole
 from atlash.tl.exclude import check_column_name, shares
 from atlash.tl.hits import Hits
 from atlash.tl.queries import encode_queries
@@ -135,24 +135,15 @@ def search(
 def check_request(k: int | None, radius: int | None, config: SearchConfig) -> None:
     """Raise :class:`InputError` if what is asked for is out of its range."""
     for name, value, least in (("k", k, 1), ("radius", radius, 0)):
-        if value is not None and not (_is_whole(value) and value >= least):
-            msg = f"`{name}` is {value!r}, but must be a whole number, at least {least}."
-            raise InputError(msg)
-    if not 0 <= config.min_shared <= 1:
-        msg = f"`min_shared` is {config.min_shared}, but must be from 0 to 1."
-        raise InputError(msg)
-    if config.chunk_size < 1:
-        msg = f"`chunk_size` is {config.chunk_size}, but must be at least 1."
-        raise InputError(msg)
+        if value is not None:
+            check_whole(name, value, least=least)
+    check_share("min_shared", config.min_shared)
+    check_reading(config.chunk_size, config.n_threads)
     for name, known in (("ranking", get_args(Ranking)), ("method", get_args(SearchMethod))):
         if getattr(config, name) not in known:
             listed = ", ".join(map(repr, known))
             msg = f"`{name}` is {getattr(config, name)!r}, but must be one of {listed}."
             raise InputError(msg)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def candidates(cells: CellTable, where: str | None) -> NDArray[np.int64] | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import scipy.sparse as sp
 
 from atlash.errors import InputError, InvalidValuesError, KeyNotFoundError, did_you_mean
+from atlash.tl.checks import check_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,9 +98,12 @@ def stored_graph(adata: AnnData, neighbors_key: str, kind: GraphKind) -> sp.csr_
     ------
     KeyNotFoundError
         There is no such key or graph.
+    InputError
+        What is there names no graph.
     InvalidValuesError
         Entries are NaN, infinite or negative.
     """
+    check_name("neighbors_key", neighbors_key, example="neighbors")
     if neighbors_key not in adata.uns:
         msg = (
             f"`uns` has no {neighbors_key!r}, which would name a graph of neighbours."
@@ -106,7 +111,14 @@ def stored_graph(adata: AnnData, neighbors_key: str, kind: GraphKind) -> sp.csr_
             "`atlash.tl.neighbors` or `scanpy.pp.neighbors`, or name it as `neighbors_key`."
         )
         raise KeyNotFoundError(msg)
-    name = str(adata.uns[neighbors_key].get(f"{kind}_key", kind))
+    told = adata.uns[neighbors_key]
+    if not isinstance(told, Mapping):
+        msg = (
+            f"`uns[{neighbors_key!r}]` is a {type(told).__name__} and names no graph of "
+            "neighbours. Compute them again, or name another key as `neighbors_key`."
+        )
+        raise InputError(msg)
+    name = str(told.get(f"{kind}_key", kind))
     if name not in adata.obsp:
         msg = (
             f"`uns[{neighbors_key!r}]` names {name!r} as the graph of {kind}, but `obsp` has "

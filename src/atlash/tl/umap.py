@@ -9,7 +9,14 @@ from scipy.spatial import KDTree
 
 from atlash.errors import InputError, InvalidValuesError, KeyNotFoundError, did_you_mean
 from atlash.keys import UmapKeys
-from atlash.tl.checks import check_key_added
+from atlash.tl.checks import (
+    check_anndata,
+    check_key_added,
+    check_name,
+    check_whole,
+    is_share,
+    is_whole,
+)
 from atlash.tl.stored import complete_groups_of
 
 if TYPE_CHECKING:
@@ -80,9 +87,14 @@ def umap(
         If umap-learn is missing.
     """
     check_key_added(key_added)
+    check_anndata(adata)
+    check_name("bucket_key", bucket_key, example="atlash_bucket")
+    check_name("use_rep", use_rep, example="X_atlash")
+    check_whole("random_state", random_state, least=0)
     buckets, names = complete_groups_of(adata.obs, bucket_key)
     X = _coordinates(adata, use_rep)
-    if not (2 <= n_neighbors < len(names) and 0 <= min_dist < 1):
+    fits = is_whole(n_neighbors) and 2 <= n_neighbors < len(names)
+    if not (fits and is_share(min_dist) and min_dist < 1):
         msg = (
             f"`n_neighbors` is {n_neighbors!r} and `min_dist` {min_dist!r} for {len(names):,} "
             f"buckets; need at least 2 neighbours and more buckets than that, and a distance "

@@ -1,0 +1,73 @@
+"""Tables for people: names of types and files in brackets are no markup."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from atlash.cli.tables import print_annotation, print_clusters, print_scores
+from atlash.cli.training_tables import print_pretrained
+from atlash.tl.scores import score_labels
+
+NAMES = ["T [naive]", "B [/x]", "NK [bold]"]
+
+
+def rows(capsys):
+    return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_labels_and_the_output_of_an_annotation(capsys, name):
+    row = {"label": name, "cells": 3, "share": 1.0, "median_confidence": 0.9}
+    summary = {
+        "cells": 3,
+        "labels": [row],
+        "parents": [row],
+        "parent_only": 0,
+        "unassigned": {},
+        "genes": {"shared": 1, "reference": 1, "weight_shared": 1.0},
+        "scale": "counts",
+        "seconds": 1.0,
+        "cells_per_second": 3.0,
+    }
+    print_annotation(summary, f"out {name}.h5ad")
+    shown = rows(capsys)
+    assert shown.count(f"{name} 3 100.0% 0.90") == 2
+    assert f"Written: out {name}.h5ad" in shown
+
+
+def test_types_of_the_scores(capsys):
+    names = pd.Series(NAMES)
+    print_scores(score_labels(names, names, np.ones(3, dtype=bool)))
+    shown = rows(capsys)
+    assert [f"{name} 1 1.000 1.000 1.000" in shown for name in NAMES] == [True] * 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_output_of_a_clustering(capsys, name):
+    summary = {"clusters": [], "unassigned": 0, "n_clusters": 1, "cells": 60, "seconds": 1.0}
+    print_clusters(summary | {"n_before_joining": 2, "output": f"{name}.h5ad"})
+    assert f"Written: {name}.h5ad" in rows(capsys)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_files_and_genes_of_an_encoder(capsys, name):
+    source = {"name": name, "n_cells": 5, "n_genes": 4, "n_genes_known": 3}
+    print_pretrained(
+        {
+            "learned": {"finished": True, "n_steps": 1, "recent_loss": 0.5},
+            "settings": {"n_steps": 1},
+            "n_parameters": 7,
+            "n_genes": 3,
+            "example_gene": name,
+            "genes_named_by": "other",
+            "fingerprint": "0" * 64,
+            "created": "today",
+            "atlash_version": "0",
+            "sources": [source | {"unknown_examples": [name]}],
+        },
+        f"model {name}",
+    )
+    shown = rows(capsys)
+    assert f"Encoder model {name} (7 weights)" in shown
+    assert f"Vocabulary 3 genes, named like {name} (other)" in shown
+    assert f"{name} 5 4 3 {name}" in shown
