@@ -192,3 +192,74 @@ def test_a_matrix_of_another_kind(adata, tmp_path):
         file["X"] = np.zeros(60)
     with pytest.raises(FileFormatError, match="matrix of cells x genes"):
         open_source(path)
+
+
+@pytest.mark.parametrize("index", [40, 10**6, -1])
+def test_csr_indices_beyond_the_columns_are_refused(adata, tmp_path, index):
+    """Compiled code would read what lies beside an array."""
+    path = tmp_path / "a.h5ad"
+    adata.write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        file["X/indices"][5] = index
+    source = open_source(path)
+    for read in (lambda: list(source.chunks(20)), lambda: source.rows(np.arange(3))):
+        with pytest.raises(FileFormatError, match=rf"X is damaged: .*hold {index:,}.*below 40"):
+            read()
+
+
+def test_csr_indices_in_memory_beyond_the_columns_are_refused(adata):
+    adata.X.indices[5] = 40
+    source = open_source(adata)
+    for read in (lambda: list(source.chunks(20)), lambda: source.rows(np.arange(3))):
+        with pytest.raises(FileFormatError, match="X is damaged"):
+            read()
+
+
+@pytest.mark.parametrize("index", [60, -1])
+def test_csc_indices_beyond_the_rows_are_refused(adata, tmp_path, index):
+    path = tmp_path / "a.h5ad"
+    adata.X = sp.csc_matrix(adata.X)
+    adata.write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        file["X/indices"][5] = index
+    with pytest.raises(FileFormatError, match=rf"hold {index}, .*below 60"):
+        list(open_source(path).chunks(20))
+
+
+@pytest.mark.parametrize("kind", [sp.csr_matrix, sp.csc_matrix])
+@pytest.mark.parametrize(("place", "bound"), [(5, 0), (0, 1), (5, 10**6)])
+def test_bounds_that_do_not_ascend(adata, tmp_path, kind, place, bound):
+    """Entries of one cell would be added to another's."""
+    path = tmp_path / "a.h5ad"
+    adata.X = kind(adata.X)
+    adata.write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        file["X/indptr"][place] = bound
+    with pytest.raises(FileFormatError, match="`indptr` does not begin at 0 and ascend"):
+        open_source(path)
+
+
+@pytest.mark.parametrize("kind", [sp.csr_matrix, sp.csc_matrix, np.asarray])
+def test_values_that_cannot_be_decompressed(adata, counts, tmp_path, kind):
+    path = tmp_path / "a.h5ad"
+    adata.X = kind(counts.astype(np.float32))
+    adata.write_h5ad(path, compression="gzip")
+    with h5py.File(path) as file:
+        found = file["X"] if kind is np.asarray else file["X/data"]
+        chunk = found.id.get_chunk_info(0)
+    raw = bytearray(path.read_bytes())
+    middle = slice(chunk.byte_offset + 5, chunk.byte_offset + chunk.size - 2)
+    raw[middle] = b"\xff" * (middle.stop - middle.start)
+    path.write_bytes(raw)
+    with pytest.raises(
+        FileFormatError, match=r"X is damaged: .*cannot be read .*Copy or download"
+    ):
+        list(open_source(path).chunks(20))
+
+
+def test_a_zarr_chunk_that_cannot_be_decompressed(adata, tmp_path, write_zarr):
+    store = write_zarr(adata, tmp_path / "a.zarr")
+    chunk = next(path for path in (store / "X" / "data" / "c").rglob("*") if path.is_file())
+    chunk.write_bytes(b"\xff" * chunk.stat().st_size)
+    with pytest.raises(FileFormatError, match="X is damaged"):
+        list(open_source(store).chunks(20))

@@ -73,7 +73,7 @@ def _memory_matrix(matrix: Any, name: str) -> RowMatrix:  # noqa: ANN401
     check_dtype(dtype, name)
     if hasattr(matrix, "tocsr"):
         rows = matrix.tocsr()
-        return CompressedRows(rows.data, rows.indices, rows.indptr, shape=shape)
+        return CompressedRows(rows.data, rows.indices, rows.indptr, shape=shape, name=name)
     return SlicedRows(lambda rows: matrix[rows], shape=shape, dtype=dtype)
 
 
