@@ -5,7 +5,7 @@ import scipy.sparse as sp
 
 from atlash.data.scale import LOG_BASES, ScaleWarning, detect_scale
 from atlash.data.source import open_source
-from atlash.errors import InvalidValuesError, ScaleError
+from atlash.errors import InputError, InvalidValuesError, ScaleError
 
 
 @pytest.fixture(scope="module")
@@ -153,3 +153,10 @@ def test_the_user_s_word_is_checked(counts):
         detect(counts * 1.5, declared="log10p1")
     with pytest.raises(ScaleError, match="looks scaled"):
         detect(counts - 0.5, declared="counts")
+
+
+@pytest.mark.parametrize("declared", ["log", "Counts", "", None, 2, ["counts"]])
+def test_a_word_that_is_no_scale(counts, declared):
+    """It was taken for a linear scale, so that logarithms were normalised once more."""
+    with pytest.raises(InputError, match=r"`scale` is .*, but must be one of 'auto', 'counts'"):
+        detect(counts, declared=declared)

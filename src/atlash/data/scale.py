@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from atlash.data.values import check_finite, report_first
-from atlash.errors import ScaleError
+from atlash.errors import InputError, ScaleError, did_you_mean
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
@@ -85,6 +85,8 @@ def detect_scale(
 
     Raises
     ------
+    InputError
+        ``declared`` is no scale.
     ScaleError
         Values are scaled (negative), contradict ``declared``, or cannot be told.
     InvalidValuesError
@@ -102,6 +104,7 @@ def detect_scale(
     smallest, which is one molecule (true for a subset of genes as well); and values are too
     large for a logarithm.
     """
+    _check_declared(declared)
     rng = np.random.default_rng(random_state)
     n_rows = min(n_rows, source.n_cells)
     rows = np.sort(rng.choice(source.n_cells, n_rows, replace=False, shuffle=False))
@@ -126,6 +129,16 @@ def detect_scale(
         return _declared(declared, seen, source)
     scale = _told(seen)
     return scale if scale is not None else _guessed(seen, source)
+
+
+def _check_declared(declared: object) -> None:
+    known = ("auto", *get_args(KnownScale))
+    if declared not in known:
+        msg = (
+            f"`scale` is {declared!r}, but must be one of {', '.join(map(repr, known))}."
+            f"{did_you_mean(declared, known)}"
+        )
+        raise InputError(msg)
 
 
 @dataclass(frozen=True)
