@@ -1,5 +1,8 @@
 """Options of the wrong type: the example that is told can be run."""
 
+from pathlib import Path
+
+import pandas as pd
 import pytest
 
 import atlash
@@ -11,7 +14,7 @@ from atlash import (
     PretrainConfig,
     SearchConfig,
 )
-from atlash.checks import checked_config
+from atlash.checks import checked_config, checked_path, has_column
 from atlash.errors import InputError
 
 KINDS = (
@@ -55,3 +58,24 @@ def test_options_stay_as_they_are_and_none_is_the_default():
     given = SearchConfig(n_threads=1)
     assert checked_config(given, SearchConfig) is given
     assert checked_config(None, SearchConfig) == SearchConfig()
+
+
+@pytest.mark.parametrize("given", [None, 3, True, 1.5, b"name", ["a"], {}, ...], ids=repr)
+def test_what_is_no_path(given):
+    with pytest.raises(InputError, match=r"^`path` is .*, but must be a path, for example"):
+        checked_path(given)
+
+
+def test_a_home_folder_that_is_not_known():
+    with pytest.raises(InputError, match=r"^`out` is '~nobody-of-this-name/x', whose home"):
+        checked_path("~nobody-of-this-name/x", name="out")
+
+
+@pytest.mark.parametrize("given", ["~/a", Path("~/a")])
+def test_a_path_of_either_type(given):
+    assert checked_path(given) == Path.home() / "a"
+
+
+@pytest.mark.parametrize(("given", "there"), [("a", True), ("b", False), (["a"], False)])
+def test_columns(given, there):
+    assert has_column(pd.DataFrame({"a": [1]}), given) is there

@@ -1,14 +1,18 @@
-"""Whether options are of the type that is needed."""
+"""Whether what was given is of the type that is needed."""
 
 from __future__ import annotations
 
+import os
 import reprlib
+from collections.abc import Hashable
 from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from atlash.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from _typeshed import DataclassInstance
 
 Config = TypeVar("Config", bound="DataclassInstance")
@@ -57,3 +61,39 @@ def _example(given: object, kind: type[Config]) -> str:
         if value is not None and value is not MISSING and not isinstance(value, dict):
             return f"{kind.__name__}({name}={reprlib.repr(value)})"
     return f"{kind.__name__}()"
+
+
+def checked_path(given: object, *, name: str = "path") -> Path:
+    """Return a path as it was given, with ``~`` replaced by the home folder.
+
+    Parameters
+    ----------
+    given
+        What the user gave, which may be anything.
+    name
+        The argument that it was given as.
+
+    Raises
+    ------
+    InputError
+        If it is no path, or names a user who has no home folder.
+    """
+    if not isinstance(given, str | os.PathLike):
+        msg = (
+            f"`{name}` is {reprlib.repr(given)} ({type(given).__name__}), but must be a path, "
+            f"for example `{name}='folder/file'`."
+        )
+        raise InputError(msg)
+    try:
+        return Path(given).expanduser()
+    except RuntimeError as error:
+        msg = (
+            f"`{name}` is {os.fspath(given)!r}, whose home folder is not known. Write the path "
+            "in full."
+        )
+        raise InputError(msg) from error
+
+
+def has_column(frame: pd.DataFrame, given: object) -> bool:
+    """Tell whether a table has a column of that name, which may be anything."""
+    return isinstance(given, Hashable) and given in frame

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from atlash.checks import has_column
 from atlash.data.identifiers import GeneKind, clean_ids, identifier_kind
 from atlash.data.matching import GeneMatch, match_genes
 from atlash.errors import GeneMismatchError, KeyNotFoundError
@@ -86,7 +87,7 @@ def read_gene_names(
     KeyNotFoundError
         ``gene_column`` does not exist.
     """
-    if gene_column is not None and gene_column not in var:
+    if gene_column is not None and not has_column(var, gene_column):
         columns = [str(column) for column in var.columns]
         listed = ", ".join(map(repr, columns)) or "no columns"
         msg = f"The `var` of {source_name} has no column {gene_column!r}; it has {listed}."

@@ -206,7 +206,7 @@ def ascending_bounds(indptr: Any, name: str) -> NDArray[np.integer[Any]]:  # noq
 
 
 def check_within(indices: NDArray[np.integer[Any]], length: int, name: str) -> None:
-    """Raise `FileFormatError` unless indices are in ``[0, length)``: compiled code relies on it."""
+    """Raise `FileFormatError` unless indices are in ``[0, length)``, on which kernels rely."""
     if indices.size and not (indices.min() >= 0 and indices.max() < length):
         bad = indices[(indices < 0) | (indices >= length)][0]
         what = f"its `indices` hold {bad:,}, but must be at least 0 and below {length:,}"

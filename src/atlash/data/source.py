@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
+from atlash.checks import checked_path
 from atlash.data.features import gene_features
 from atlash.data.matrix import RowMatrix, check_dtype
-from atlash.data.memory import anndata_matrix
+from atlash.data.memory import anndata_matrix, has_x
 from atlash.errors import EmptyInputError, InputError, KeyNotFoundError
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def open_source(cells: Cells, layer: str | None = None) -> CellSource:
     if isinstance(cells, str | Path):
         from atlash.data.storage import open_group
 
-        path = Path(cells).expanduser()
+        path = checked_path(cells, name="cells")
         return _from_group(open_group(path), layer, path.name)
     if not hasattr(cells, "obs_names"):
         msg = (
@@ -185,8 +186,7 @@ def _from_group(group: Any, layer: str | None, file_name: str) -> CellSource:  #
 
 def _from_anndata(adata: AnnData, layer: str | None) -> CellSource:
     """Open the matrix of an AnnData."""
-    has_x = adata.isbacked or adata.X is not None
-    available = _Slots(set(adata.layers), has_raw=adata.raw is not None, has_x=has_x)
+    available = _Slots(set(adata.layers), has_raw=adata.raw is not None, has_x=has_x(adata))
     slot, name = available.choose(layer, "the AnnData")
     return _source(
         anndata_matrix(adata, slot, name),
@@ -245,9 +245,9 @@ class _Slots:
         """Return the path of the matrix asked for, and what messages call it."""
         if layer is None and self.has_x:
             return "X", f"{holder}, X"
-        if layer is not None and layer in self.layers:
+        if isinstance(layer, str) and layer in self.layers:
             return f"layers/{layer}", f"{holder}, layer {layer!r}"
-        if layer == "raw" and self.has_raw:
+        if isinstance(layer, str) and layer == "raw" and self.has_raw:
             return "raw/X", f"{holder}, raw"
         names = self.others("")
         listed = ", ".join(map(repr, names)) or "no matrix at all"

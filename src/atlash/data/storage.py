@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,7 @@ def open_group(path: Path) -> Any:  # noqa: ANN401
         The path is missing, cannot be read, or holds something else; the message says what
         it looks like and what to do.
     """
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110 - that of pathlib raises on names too long
         msg = (
             f"There is no file {str(path)!r}. Check the path; the working folder is {Path.cwd()}."
         )

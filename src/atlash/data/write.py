@@ -216,8 +216,8 @@ def _write_columns(table: Any, columns: Mapping[str, Any]) -> None:  # noqa: ANN
     index = table.attrs["_index"]
     if index in columns:
         msg = (
-            f"The result {index!r} would take the place of the names of the cells, whose index has "
-            "this name. Choose another name for the result, or rename the index: "
+            f"The result {index!r} would take the place of the names of the cells, as the index "
+            "of `obs` is called so. Choose another name for the result, or rename the index: "
             "`adata.obs.index.name = None`."
         )
         raise OutputError(msg)
