@@ -190,7 +190,7 @@ def _spans(rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
             yield run[start : start + _SPAN]
 
 
-def ascending_bounds(indptr: Any, name: str) -> NDArray[np.integer[Any]]:  # noqa: ANN401
+def ascending_bounds(indptr: Any, name: str) -> NDArray[Any]:  # noqa: ANN401
     """Read where the lines of a compressed matrix begin and end, ``(n_lines + 1,)``.
 
     Raises
