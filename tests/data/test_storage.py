@@ -1,4 +1,5 @@
 import gzip
+import io
 import os
 import tracemalloc
 
@@ -261,3 +262,34 @@ def test_a_zarr_chunk_that_cannot_be_decompressed(adata, tmp_path, write_zarr):
     chunk.write_bytes(b"\xff" * chunk.stat().st_size)
     with pytest.raises(FileFormatError, match="X is damaged"):
         list(open_source(store).chunks(20))
+
+
+def test_no_place_for_temporary_files(counts, monkeypatch):
+    def nowhere():
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("atlash.data.spill.tempfile.TemporaryFile", nowhere)
+    csc = sp.csc_array(counts)
+    with pytest.raises(OutputError, match=r"No usable temporary directory.*TMPDIR"):
+        SpilledRows(csc.data, csc.indices, csc.indptr, shape=csc.shape).block(0, 1)
+
+
+def test_a_disk_that_fills_with_the_last_bytes(counts, monkeypatch):
+    """Small writes wait in a buffer, and fail after the last one."""
+
+    class Full(io.BytesIO):
+        def flush(self):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("atlash.data.spill.tempfile.TemporaryFile", Full)
+    csc = sp.csc_array(counts)
+    with pytest.raises(OutputError, match=r"No space left.*TMPDIR"):
+        SpilledRows(csc.data, csc.indices, csc.indptr, shape=csc.shape).block(0, 1)
+
+
+@pytest.mark.parametrize(("separator", "name"), [(",", "comma"), ("\t", "tab")])
+def test_a_table_of_many_genes_is_known_by_its_first_line(tmp_path, separator, name):
+    path = tmp_path / "counts.csv"
+    path.write_text(separator.join(f"GENE{k}" for k in range(2000)) + "\n")
+    with pytest.raises(FileFormatError, match=f"looks like {name}-separated text"):
+        open_source(path)

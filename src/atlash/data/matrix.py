@@ -207,7 +207,9 @@ def ascending_bounds(indptr: Any, name: str) -> NDArray[Any]:  # noqa: ANN401
 
 def check_within(indices: NDArray[np.integer[Any]], length: int, name: str) -> None:
     """Raise `FileFormatError` unless indices are in ``[0, length)``, on which kernels rely."""
-    if indices.size and not (indices.min() >= 0 and indices.max() < length):
+    # Without a sign the negative ones are the largest, so one pass checks both ends.
+    unsigned = indices.view(indices.dtype.str.replace("i", "u"))
+    if unsigned.size and unsigned.max() >= length:
         bad = indices[(indices < 0) | (indices >= length)][0]
         what = f"its `indices` hold {bad:,}, but must be at least 0 and below {length:,}"
         raise FileFormatError(damaged(name, what))

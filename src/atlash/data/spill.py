@@ -90,6 +90,7 @@ class SpilledRows:
             entries["column"] = np.repeat(np.arange(self.shape[1]), n_in_column)
             entries["value"] = as_float(np.asarray(self._data[start:stop]))
             buckets.append(entries)
+        buckets.flush()
         return buckets
 
 
@@ -112,7 +113,10 @@ class _Buckets:
         self._cursor = self._offset[:-1].copy()
         self._n_columns = n_columns
         self._held: tuple[int, sp.csr_array] | None = None
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when self goes
+        try:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when self goes
+        except OSError as error:
+            raise self._refusal(error) from error
         weakref.finalize(self, self._file.close)
 
     def append(self, entries: NDArray[np.void]) -> None:
@@ -129,14 +133,23 @@ class _Buckets:
             self._file.seek(at * self.entry.itemsize)
             self._file.write(entries.tobytes())
         except OSError as error:
-            needed = int(self._offset[-1]) * self.entry.itemsize / 1e9
-            msg = (
-                f"Reading a CSC matrix by rows needs {needed:.1f} GB of temporary disk space in "
-                f"{tempfile.gettempdir()!r}, and writing there failed ({error.strerror}). Set "
-                "TMPDIR to a folder with more room, or store the matrix as CSR once: "
-                "`adata.X = adata.X.tocsr()`."
-            )
-            raise OutputError(msg) from error
+            raise self._refusal(error) from error
+
+    def flush(self) -> None:
+        """Have all entries in the file, so that a full disk is told here."""
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: OSError) -> OutputError:
+        needed = int(self._offset[-1]) * self.entry.itemsize / 1e9
+        where = tempfile.tempdir or os.environ.get("TMPDIR", "the system's temporary folder")
+        return OutputError(
+            f"Reading a CSC matrix by rows needs {needed:.1f} GB of temporary disk space in "
+            f"{where!r}, and writing there failed ({error.strerror}). Set TMPDIR to a folder with "
+            "more room, or store the matrix as CSR once: `adata.X = adata.X.tocsr()`."
+        )
 
     def rows(self, start: int, stop: int) -> sp.csr_array:
         """Return rows ``start:stop`` with their columns in order."""
