@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 import atlash
@@ -14,7 +13,7 @@ from atlash import (
     PretrainConfig,
     SearchConfig,
 )
-from atlash.checks import checked_config, checked_path, has_column
+from atlash.checks import checked_config, checked_path
 from atlash.errors import InputError
 
 KINDS = (
@@ -74,8 +73,3 @@ def test_a_home_folder_that_is_not_known():
 @pytest.mark.parametrize("given", ["~/a", Path("~/a")])
 def test_a_path_of_either_type(given):
     assert checked_path(given) == Path.home() / "a"
-
-
-@pytest.mark.parametrize(("given", "there"), [("a", True), ("b", False), (["a"], False)])
-def test_columns(given, there):
-    assert has_column(pd.DataFrame({"a": [1]}), given) is there

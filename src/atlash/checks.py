@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import reprlib
-from collections.abc import Hashable
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING, TypeVar
 from atlash.errors import InputError
 
 if TYPE_CHECKING:
-    import pandas as pd
     from _typeshed import DataclassInstance
 
 Config = TypeVar("Config", bound="DataclassInstance")
@@ -92,8 +90,3 @@ def checked_path(given: object, *, name: str = "path") -> Path:
             "in full."
         )
         raise InputError(msg) from error
-
-
-def has_column(frame: pd.DataFrame, given: object) -> bool:
-    """Tell whether a table has a column of that name, which may be anything."""
-    return isinstance(given, Hashable) and given in frame

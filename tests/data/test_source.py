@@ -254,7 +254,10 @@ def test_a_backed_file_without_x(adata, tmp_path):
 
 @pytest.mark.parametrize(
     ("path", "told"),
-    [("~nobody-of-this-name/a.h5ad", "home folder is not known"), ("a" * 5000, "no file 'aaa")],
+    [
+        ("~nobody-of-this-name/a", "home folder in .* is not known"),
+        ("a" * 5000, "no file 'aaa"),
+    ],
 )
 def test_paths_that_no_file_can_have(path, told):
     with pytest.raises(InputError, match=told):

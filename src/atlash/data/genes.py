@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from atlash.checks import has_column
+from atlash.data.columns import has_column
 from atlash.data.identifiers import GeneKind, clean_ids, identifier_kind
 from atlash.data.matching import GeneMatch, match_genes
 from atlash.errors import GeneMismatchError, KeyNotFoundError

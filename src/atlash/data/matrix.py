@@ -82,7 +82,13 @@ class CompressedRows:
         self.dtype = np.dtype(data.dtype)
 
     def block(self, start: int, stop: int) -> sp.csr_array:
-        """Return rows ``start:stop`` by one contiguous read of each array."""
+        """Return rows ``start:stop`` by one contiguous read of each array.
+
+        Raises
+        ------
+        FileFormatError
+            Entries are missing, or of columns that there are not.
+        """
         first, last = int(self._indptr[start]), int(self._indptr[stop])
         values = as_float(np.asarray(self._data[first:last]))
         columns = np.asarray(self._indices[first:last])

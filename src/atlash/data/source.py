@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
-from atlash.checks import checked_path
 from atlash.data.features import gene_features
 from atlash.data.matrix import RowMatrix, check_dtype
 from atlash.data.memory import anndata_matrix, has_x
-from atlash.errors import EmptyInputError, InputError, KeyNotFoundError
+from atlash.errors import EmptyInputError, FileFormatError, InputError, KeyNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -156,7 +155,7 @@ def open_source(cells: Cells, layer: str | None = None) -> CellSource:
     if isinstance(cells, str | Path):
         from atlash.data.storage import open_group
 
-        path = checked_path(cells, name="cells")
+        path = _with_home(Path(cells))
         return _from_group(open_group(path), layer, path.name)
     if not hasattr(cells, "obs_names"):
         msg = (
@@ -165,6 +164,15 @@ def open_source(cells: Cells, layer: str | None = None) -> CellSource:
         )
         raise InputError(msg)
     return _from_anndata(cells, layer)
+
+
+def _with_home(path: Path) -> Path:
+    """Return a path with ``~`` replaced by the home folder."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        msg = f"The home folder in {str(path)!r} is not known. Write the path in full."
+        raise FileFormatError(msg) from error
 
 
 def _from_group(group: Any, layer: str | None, file_name: str) -> CellSource:  # noqa: ANN401

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atlash.checks import has_column
+from atlash.data.columns import has_column
 from atlash.errors import KeyNotFoundError, did_you_mean
 from atlash.nn.gene_transformer import UNKNOWN_DOMAIN
 
