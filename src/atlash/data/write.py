@@ -85,6 +85,7 @@ def check_copy(source_path: str | Path, out_path: str | Path) -> None:
             "that format."
         )
         raise OutputError(msg)
+    check_folder(out)
     inside, outside = out.resolve(), source.resolve()
     if outside in inside.parents or inside in outside.parents:
         msg = (
@@ -98,7 +99,6 @@ def check_copy(source_path: str | Path, out_path: str | Path) -> None:
             "Choose another name, or remove the folder."
         )
         raise OutputError(msg)
-    check_folder(out)
 
 
 def _is_store(folder: Path) -> bool:
