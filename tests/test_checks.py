@@ -139,3 +139,13 @@ def test_what_is_no_name(given):
 @pytest.mark.parametrize("given", ["a", None, 3, ("a", "b")])
 def test_what_may_be_a_name(given):
     check_name(given, "layer")
+
+
+def test_a_home_folder_that_is_not_known():
+    with pytest.raises(InputError, match=r"^`out` is '~nobody-of-this-name/x', whose home"):
+        checked_path("~nobody-of-this-name/x", name="out")
+
+
+@pytest.mark.parametrize("given", ["~/a", Path("~/a")])
+def test_a_path_of_either_type(given):
+    assert checked_path(given) == Path.home() / "a"

@@ -61,7 +61,7 @@ def checked_config(given: object, kind: type[Config], *, name: str = "config") -
 
 
 def checked_path(given: object, *, name: str = "path") -> Path:
-    """Return a path as it was given.
+    """Return a path as it was given, with ``~`` replaced by the home folder.
 
     Parameters
     ----------
@@ -73,7 +73,8 @@ def checked_path(given: object, *, name: str = "path") -> Path:
     Raises
     ------
     InputError
-        If it is neither text nor a path, or has a character that no path may have.
+        If it is neither text nor a path, has a character that no path may have, or names a user
+        whose home folder is not known.
     """
     path = os.fspath(given) if isinstance(given, os.PathLike) else given
     if not isinstance(path, str) or "\0" in path:
@@ -82,10 +83,14 @@ def checked_path(given: object, *, name: str = "path") -> Path:
             f"example `{name}='pbmc.atlash'`."
         )
         raise InputError(msg)
-    return Path(path)
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        msg = f"`{name}` is {path!r}, whose home folder is not known. Write the path in full."
+        raise InputError(msg) from error
 
 
-def check_name(given: object, name: str) -> None:
+def check_name(given: object, name: str, *, example: str = "name") -> None:
     """Refuse what cannot name a column or layer, such as a list of names; ``None`` may stand.
 
     Parameters
@@ -94,6 +99,8 @@ def check_name(given: object, name: str) -> None:
         What the user gave, which may be anything.
     name
         The argument that it was given as.
+    example
+        A name that could stand there.
 
     Raises
     ------
@@ -105,7 +112,7 @@ def check_name(given: object, name: str) -> None:
     except TypeError as error:
         msg = (
             f"`{name}` is {reprlib.repr(given)} ({type(given).__name__}), but must be one name, "
-            f"for example `{name}='name'`."
+            f"for example `{name}={example!r}`."
         )
         raise InputError(msg) from error
 

@@ -77,3 +77,9 @@ def test_table_survives_a_round_trip(tmp_path):
     again = GeneTable.from_frame(pd.read_parquet(tmp_path / "genes.parquet"))
     pd.testing.assert_frame_equal(again.to_frame(), table.to_frame())
     assert (len(again), again.kind) == (4, "symbol")
+
+
+@pytest.mark.parametrize("column", [["gene_ids"], {}, 3, ""], ids=repr)
+def test_a_column_that_is_no_name(adata, column):
+    with pytest.raises(KeyNotFoundError, match=r"has no column .*it has 'gene_ids'"):
+        read_gene_names(adata.var, column, source_name="cells")

@@ -228,6 +228,13 @@ def test_bad_values_are_found_in_any_row(adata, recipe):
         list(late.chunks(10))
 
 
+def test_cells_of_next_to_nothing_are_refused(adata, counts, recipe):
+    """They became NaN, whose label was the first type."""
+    adata.X = counts * 1e-320
+    with pytest.raises(InvalidValuesError, match=r"cell 'c0' \(row 0\) sum to .*, too little"):
+        run(adata, recipe, scale="normalized")
+
+
 def test_a_stray_linear_value_among_logarithms_is_refused(adata, counts, recipe):
     adata.X = scaled(counts, "log1p")
     weight = np.full(40, 1 / 40)

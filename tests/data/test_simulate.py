@@ -12,7 +12,13 @@ import scipy.sparse as sp
 from scipy import stats
 
 from atlash.data.simulate import CountModel, _negative_binomial, fit, write_h5ad
-from atlash.errors import EmptyInputError, InvalidValuesError, KeyNotFoundError
+from atlash.errors import (
+    EmptyInputError,
+    InvalidValuesError,
+    KeyNotFoundError,
+    LabelsError,
+    OutputError,
+)
 
 N_GENES = 40
 
@@ -209,3 +215,36 @@ def test_values_that_are_no_counts_are_refused(drawn: ad.AnnData, bad: float) ->
     cells.X = dense
     with pytest.raises(InvalidValuesError, match="Counts"):
         fit(cells, labels_key="type")
+
+
+def test_a_file_of_no_cells(model: CountModel, tmp_path) -> None:
+    write_h5ad(tmp_path / "none.h5ad", model, 0)
+    found = ad.read_h5ad(tmp_path / "none.h5ad")
+    assert found.shape == (0, N_GENES)
+    assert list(found.obs.columns) == ["type", "lab"]
+
+
+def test_what_cannot_be_written_leaves_nothing(model: CountModel, tmp_path) -> None:
+    with pytest.raises(ValueError, match="Probabilities"):
+        write_h5ad(tmp_path / "a.h5ad", replace(model, weights=model.weights / 2), 10)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(OutputError, match="there is no folder"):
+        write_h5ad(tmp_path / "nowhere" / "a.h5ad", model, 10)
+
+
+def test_cells_without_a_type_are_refused(drawn: ad.AnnData) -> None:
+    """They were a type of their own, called None."""
+    cells = drawn[:100].copy()
+    cells.obs["type"] = cells.obs["type"].astype(object).where(np.arange(100) > 2, None)
+    with pytest.raises(LabelsError, match="3 of 100 cells have no 'type'"):
+        fit(cells, labels_key="type")
+
+
+def test_one_column_is_not_both(drawn: ad.AnnData) -> None:
+    with pytest.raises(LabelsError, match="are both 'type'"):
+        fit(drawn, labels_key="type", batch_key="type")
+
+
+def test_a_fit_needs_x(drawn: ad.AnnData) -> None:
+    with pytest.raises(KeyNotFoundError, match="has no X"):
+        fit(ad.AnnData(obs=drawn.obs, var=drawn.var), labels_key="type")

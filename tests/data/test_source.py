@@ -233,3 +233,32 @@ def test_an_empty_list():
 def test_a_chunk_of_nothing(adata):
     with pytest.raises(ValueError, match="at least 1 cell"):
         next(open_source(adata).chunks(0))
+
+
+@pytest.mark.parametrize("layer", [["counts"], {}, 3, np.array(["raw"])], ids=repr)
+def test_a_layer_that_is_no_name(adata, layer):
+    adata.raw = adata
+    with pytest.raises(KeyNotFoundError, match="The AnnData has no "):
+        open_source(adata, layer)
+
+
+def test_a_backed_file_without_x(adata, tmp_path):
+    adata.layers["counts"] = adata.X.copy()
+    adata.X = None
+    adata.write_h5ad(tmp_path / "a.h5ad")
+    backed = ad.read_h5ad(tmp_path / "a.h5ad", backed="r")
+    with pytest.raises(KeyNotFoundError, match="has no X; it has 'counts'"):
+        open_source(backed)
+    assert open_source(backed, "counts").n_cells == 60
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("~nobody-of-this-name/a", "home folder in .* is not known"),
+        ("a" * 5000, "no file 'aaa"),
+    ],
+)
+def test_paths_that_no_file_can_have(path, told):
+    with pytest.raises(InputError, match=told):
+        open_source(path)

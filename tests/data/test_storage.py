@@ -1,4 +1,5 @@
 import gzip
+import io
 import os
 import tracemalloc
 
@@ -191,4 +192,104 @@ def test_a_matrix_of_another_kind(adata, tmp_path):
         del file["X"]
         file["X"] = np.zeros(60)
     with pytest.raises(FileFormatError, match="matrix of cells x genes"):
+        open_source(path)
+
+
+@pytest.mark.parametrize("index", [40, 10**6, -1])
+def test_csr_indices_beyond_the_columns_are_refused(adata, tmp_path, index):
+    """Compiled code would read what lies beside an array."""
+    path = tmp_path / "a.h5ad"
+    adata.write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        file["X/indices"][5] = index
+    source = open_source(path)
+    for read in (lambda: list(source.chunks(20)), lambda: source.rows(np.arange(3))):
+        with pytest.raises(FileFormatError, match=rf"X is damaged: .*hold {index:,}.*below 40"):
+            read()
+
+
+def test_csr_indices_in_memory_beyond_the_columns_are_refused(adata):
+    adata.X.indices[5] = 40
+    source = open_source(adata)
+    for read in (lambda: list(source.chunks(20)), lambda: source.rows(np.arange(3))):
+        with pytest.raises(FileFormatError, match="X is damaged"):
+            read()
+
+
+@pytest.mark.parametrize("index", [60, -1])
+def test_csc_indices_beyond_the_rows_are_refused(adata, tmp_path, index):
+    path = tmp_path / "a.h5ad"
+    adata.X = sp.csc_matrix(adata.X)
+    adata.write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        file["X/indices"][5] = index
+    with pytest.raises(FileFormatError, match=rf"hold {index}, .*below 60"):
+        list(open_source(path).chunks(20))
+
+
+@pytest.mark.parametrize("kind", [sp.csr_matrix, sp.csc_matrix])
+@pytest.mark.parametrize(("place", "bound"), [(5, 0), (0, 1), (5, 10**6)])
+def test_bounds_that_do_not_ascend(adata, tmp_path, kind, place, bound):
+    """Entries of one cell would be added to another's."""
+    path = tmp_path / "a.h5ad"
+    adata.X = kind(adata.X)
+    adata.write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        file["X/indptr"][place] = bound
+    with pytest.raises(FileFormatError, match="`indptr` does not begin at 0 and ascend"):
+        open_source(path)
+
+
+@pytest.mark.parametrize("kind", [sp.csr_matrix, sp.csc_matrix, np.asarray])
+def test_values_that_cannot_be_decompressed(adata, counts, tmp_path, kind):
+    path = tmp_path / "a.h5ad"
+    adata.X = kind(counts.astype(np.float32))
+    adata.write_h5ad(path, compression="gzip")
+    with h5py.File(path) as file:
+        found = file["X"] if kind is np.asarray else file["X/data"]
+        chunk = found.id.get_chunk_info(0)
+    raw = bytearray(path.read_bytes())
+    middle = slice(chunk.byte_offset + 5, chunk.byte_offset + chunk.size - 2)
+    raw[middle] = b"\xff" * (middle.stop - middle.start)
+    path.write_bytes(raw)
+    with pytest.raises(FileFormatError, match=r"X is damaged: .*cannot be read .*Copy or"):
+        list(open_source(path).chunks(20))
+
+
+def test_a_zarr_chunk_that_cannot_be_decompressed(adata, tmp_path, write_zarr):
+    store = write_zarr(adata, tmp_path / "a.zarr")
+    chunk = next(path for path in (store / "X" / "data" / "c").rglob("*") if path.is_file())
+    chunk.write_bytes(b"\xff" * chunk.stat().st_size)
+    with pytest.raises(FileFormatError, match="X is damaged"):
+        list(open_source(store).chunks(20))
+
+
+def test_no_place_for_temporary_files(counts, monkeypatch):
+    def nowhere():
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr("atlash.data.spill.tempfile.TemporaryFile", nowhere)
+    csc = sp.csc_array(counts)
+    with pytest.raises(OutputError, match=r"No usable temporary directory.*TMPDIR"):
+        SpilledRows(csc.data, csc.indices, csc.indptr, shape=csc.shape).block(0, 1)
+
+
+def test_a_disk_that_fills_with_the_last_bytes(counts, monkeypatch):
+    """Small writes wait in a buffer, and fail after the last one."""
+
+    class Full(io.BytesIO):
+        def flush(self):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("atlash.data.spill.tempfile.TemporaryFile", Full)
+    csc = sp.csc_array(counts)
+    with pytest.raises(OutputError, match=r"No space left.*TMPDIR"):
+        SpilledRows(csc.data, csc.indices, csc.indptr, shape=csc.shape).block(0, 1)
+
+
+@pytest.mark.parametrize(("separator", "name"), [(",", "comma"), ("\t", "tab")])
+def test_a_table_of_many_genes_is_known_by_its_first_line(tmp_path, separator, name):
+    path = tmp_path / "counts.csv"
+    path.write_text(separator.join(f"GENE{k}" for k in range(2000)) + "\n")
+    with pytest.raises(FileFormatError, match=f"looks like {name}-separated text"):
         open_source(path)

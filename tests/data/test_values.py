@@ -4,7 +4,7 @@ import pytest
 import scipy.sparse as sp
 
 from atlash.data.source import open_source
-from atlash.data.values import check_finite, check_values
+from atlash.data.values import check_finite, check_library, check_values
 from atlash.errors import InvalidValuesError
 
 
@@ -38,3 +38,11 @@ def test_good_values_pass(cells, chunk):
 def test_a_value_beyond_the_bound_is_named(cells):
     with pytest.raises(InvalidValuesError, match=r"'CD3E' in cell 'w'.* is 90, too large"):
         check_values(sp.csr_array([[90.0, 1, 0]]), slice(0, 1), cells, most=18.0)
+
+
+def test_a_cell_that_sums_to_next_to_nothing_is_named(cells):
+    with pytest.raises(InvalidValuesError, match=r"cell 'z' \(row 3\) sum to 1e-300"):
+        check_library(np.array([0.0, 1e-300]), slice(2, 4), cells)
+    with pytest.raises(InvalidValuesError, match=r"cell 'y' \(row 2\) sum to 1e-31"):
+        check_library(np.array([1.0, 1e-31]), np.array([0, 2]), cells)
+    check_library(np.array([0.0, 1e-30, 1e30]), slice(0, 3), cells)

@@ -300,3 +300,46 @@ def test_columns_can_be_removed(adata, path, tmp_path, write_zarr):
         found = read(out)
         assert set(found.obs) == (set(adata.obs) - {"batch"}) | {"new"}
         assert list(found.obs["new"]) == list(LABELS)
+
+
+def test_a_folder_that_is_no_store_is_left_as_it_is(adata, tmp_path, write_zarr):
+    store = write_zarr(adata, tmp_path / "in.zarr")
+    out = tmp_path / "mine.zarr"
+    out.mkdir()
+    (out / "thesis.txt").write_text("years")
+    with pytest.raises(OutputError, match="is a folder that is no zarr store, and is left"):
+        annotate(store, out)
+    assert (out / "thesis.txt").read_text() == "years"
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_an_existing_store_is_replaced(adata, tmp_path, write_zarr, version):
+    store = write_zarr(adata, tmp_path / "in.zarr", version)
+    out = write_zarr(adata[:3].copy(), tmp_path / "out.zarr", version)
+    annotate(store, out)
+    assert ad.read_zarr(out).n_obs == 60
+
+
+def test_an_empty_folder_is_replaced(adata, tmp_path, write_zarr):
+    store = write_zarr(adata, tmp_path / "in.zarr")
+    (tmp_path / "out.zarr").mkdir()
+    annotate(store, tmp_path / "out.zarr")
+    assert ad.read_zarr(tmp_path / "out.zarr").n_obs == 60
+
+
+def test_neither_in_the_other(adata, tmp_path, write_zarr):
+    (tmp_path / "outer.zarr").mkdir()
+    store = write_zarr(adata, tmp_path / "outer.zarr" / "in.zarr")
+    for out in (tmp_path / "outer.zarr", store / "obs" / "out.zarr"):
+        with pytest.raises(OutputError, match="lie one in the other"):
+            annotate(store, out)
+    assert ad.read_zarr(store).n_obs == 60
+    assert not (store / "obs" / "out.zarr").exists()
+
+
+def test_a_result_never_takes_the_place_of_the_index(adata, tmp_path):
+    adata.obs.index.name = "label"
+    adata.write_h5ad(tmp_path / "in.h5ad")
+    with pytest.raises(OutputError, match="'label' would take the place of the names"):
+        annotate(tmp_path / "in.h5ad", tmp_path / "out.h5ad")
+    assert [path.name for path in tmp_path.iterdir()] == ["in.h5ad"]

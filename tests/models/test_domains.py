@@ -50,3 +50,9 @@ def test_a_source_without_the_column_is_an_error():
     parts[1].obs["donors"] = 1
     with pytest.raises(KeyNotFoundError, match=r"no column 'donor'.*Did you mean 'donors'"):
         read_domains(parts, "donor")
+
+
+@pytest.mark.parametrize("key", [["batch"], {}, 3], ids=repr)
+def test_a_batch_key_that_is_no_name(key):
+    with pytest.raises(KeyNotFoundError, match="has no column"):
+        read_domains(sources(["a", "b"]), key)

@@ -136,6 +136,19 @@ def test_an_encoder_that_knows_none_of_the_genes_is_refused(atlas_counts, option
         build(cells, options)
 
 
+def test_an_encoder_that_knows_none_of_the_features_is_refused(atlas, options, model):
+    """Genes that no cell expresses are known, but never chosen."""
+    known = PretrainedEncoder.load(model).vocabulary.genes.ids
+    silent = atlas[:, np.isin(atlas.var_names, known)].copy()
+    silent.X.data[:] = 0
+    silent.X.eliminate_zeros()
+    others = atlas.copy()
+    others.var_names = [f"Abc{k}" for k in range(300)]
+    cells = ad.concat([silent, others], axis="var", merge="first")
+    with pytest.raises(GeneMismatchError, match=r"but none of the \d+ that were chosen"):
+        build(cells, options)
+
+
 def test_a_folder_without_an_encoder_is_refused_before_any_work(atlas_counts, options, tmp_path):
     with pytest.raises(FileFormatError, match="holds no pre-trained encoder"):
         build(atlas_counts, replace(options, encoder=str(tmp_path)))

@@ -134,3 +134,10 @@ def test_few_cells_make_a_space_too():
     X, labels = draw(1, n=6)
     space = fit_pc_space(X, labels, random_state=0)
     assert np.isfinite(space.subscores(draw(2)[0])).all()
+
+
+def test_a_single_feature_makes_a_space_too():
+    X = sp.csr_array(np.array([[0.0], [0.1], [2.0], [2.2]], np.float32))
+    space = fit_pc_space(X, np.array([0, 0, 1, 1]), random_state=0)
+    assert space.axes.shape == (1, 1)
+    assert np.isfinite(space.subscores(X)).all()

@@ -314,6 +314,64 @@ def test_no_gene_in_common_is_an_error(atlas, tmp_path):
     assert not (tmp_path / "no").exists()
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"n_steps": 12.5},
+        {"n_steps": 12.0},
+        {"n_steps": True},
+        {"n_steps": "12"},
+        {"n_genes": None},
+        {"block_size": 16.5},
+        {"checkpoint_steps": 2.5},
+        {"n_threads": "2"},
+        {"learning_rate": "fast"},
+        {"warmup": None},
+        {"mask_ratios": 0.5},
+        {"mask_ratios": ("half",)},
+        {"device": None},
+        {"scale": "log"},
+        {"layer": ["counts"]},
+        {"gene_column": ["id"]},
+        {"model": replace(TINY.model, n_tokens=24.5)},
+        {"model": replace(TINY.model, width=16.0)},
+        {"model": replace(TINY.model, n_heads="2")},
+    ],
+    ids=repr,
+)
+def test_options_of_another_type_are_refused_before_any_work(atlas, tmp_path, changes):
+    """With a number of steps that no step reaches, the last checkpoint was never written."""
+    with pytest.raises(InputError):
+        pretrain(atlas, tmp_path / "no", config=replace(TINY, **changes))
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "1", None, True, 2**70], ids=repr)
+def test_what_is_no_seed(atlas, tmp_path, seed):
+    with pytest.raises(InputError, match=r"`random_state` is .*, but must be a whole number"):
+        pretrain(atlas, tmp_path / "no", random_state=seed)
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_seed_of_numpy_is_one_of_python(atlas, tmp_path):
+    few = replace(TINY, n_steps=2)
+    one = pretrain(atlas, tmp_path / "one", config=few, random_state=np.int64(3))
+    assert_same_weights(one, pretrain(atlas, tmp_path / "two", config=few, random_state=3))
+
+
+@pytest.mark.parametrize("vocabulary", ["GENE1", 3, len], ids=repr)
+def test_what_is_no_vocabulary(atlas, tmp_path, vocabulary):
+    with pytest.raises(InputError, match=r"`vocabulary` is .*, but must be a list of gene names"):
+        pretrain(atlas, tmp_path / "no", vocabulary=vocabulary)
+
+
+@pytest.mark.parametrize("path", [None, 3, ["a"]], ids=repr)
+def test_what_is_no_path(atlas, path):
+    for call in (lambda: pretrain(atlas, path), lambda: PretrainedEncoder.load(path)):
+        with pytest.raises(InputError, match=r"`path` is .*, but must be a path"):
+            call()
+
+
 def test_a_seed_or_device_that_cannot_be_is_an_error(atlas, tmp_path):
     with pytest.raises(InputError, match="-1"):
         pretrain(atlas, tmp_path / "no", random_state=-1)

@@ -37,3 +37,8 @@ def test_a_hierarchy_is_followed():
 def test_bits_that_do_not_suffice_are_the_users_to_change():
     with pytest.raises(InputError, match="give a multiple of 8 from 16 on"):
         make_type_anchors(5, FAMILY, replace(CONFIG, n_bits=8, parent_bits=0.25), random_state=0)
+
+
+def test_bits_that_do_not_suffice_without_a_hierarchy():
+    with pytest.raises(InputError, match="8 bits hold at most 128 anchors, and there are 130"):
+        make_type_anchors(130, None, replace(CONFIG, n_bits=8), random_state=0)

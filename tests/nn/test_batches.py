@@ -186,3 +186,9 @@ def test_batches_are_the_same_for_a_seed(cells, standardiser):
         for _ in range(2)
     )
     np.testing.assert_array_equal(first, again)
+
+
+def test_thin_takes_counts_beyond_64_bits():
+    share = np.array([0.5, 0.25, 0.0, 1.0])
+    found = thin(np.array([1e20, 1e25, 1e30, 3.0], np.float32), share, rng())
+    np.testing.assert_allclose(found, [5e19, 2.5e24, 0, 3], rtol=1e-6)

@@ -14,7 +14,7 @@ def test_takes_a_device_by_name():
     assert resolve_device("cpu") == torch.device("cpu")
 
 
-@pytest.mark.parametrize("name", ["gpu", "", "cuda:99", "cpu:abc", "meta"])
+@pytest.mark.parametrize("name", ["gpu", "", "cuda:99", "cpu:abc", "meta", None, 1.5, ["cpu"]])
 def test_says_which_device_cannot_be_used_and_what_to_do(name):
     with pytest.raises(InputError, match=r"cannot be used here .*`device='auto'` or .*='cpu'`"):
         resolve_device(name)

@@ -292,3 +292,10 @@ def test_seeds_are_whole_numbers(atlas, tiny, seed):
 def test_columns_of_labels_are_one_or_two_names(atlas, tiny, labels_key):
     with pytest.raises(InputError, match=r"`labels_key` is .*; give the column of the types"):
         atlash.Reference.build(atlas, labels_key, config=tiny)
+
+
+def test_a_seed_of_numpy_is_one_of_python(atlas, tiny, tmp_path):
+    built = atlash.Reference.build(atlas, "cell_type", config=tiny, random_state=np.int64(1))
+    built.save(tmp_path / "a.atlash")
+    expected = atlash.Reference.build(atlas, "cell_type", config=tiny, random_state=1)
+    assert atlash.Reference.load(tmp_path / "a.atlash").fingerprint == expected.fingerprint

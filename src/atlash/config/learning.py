@@ -80,7 +80,8 @@ class TrainConfig:
     class_balance
         Beta of the class-balanced weights, in [0, 1); 0 weighs all types alike.
     learned_anchors
-        Learn the anchors together with the encoder instead of predefining them; an ablation.
+        Learn the anchors together with the encoder instead of predefining them; an ablation. The
+        similarity loss, from which they learn, then has a weight of 1 where it would have 0.
     thin_probability
         Share of cells whose counts are thinned in training.
     thin_least

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from atlash.data.columns import has_column
 from atlash.data.identifiers import GeneKind, clean_ids, identifier_kind
 from atlash.data.matching import GeneMatch, match_genes
-from atlash.errors import GeneMismatchError, InputError, KeyNotFoundError
+from atlash.errors import GeneMismatchError, KeyNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,14 +89,7 @@ def read_gene_names(
     InputError
         It is no name.
     """
-    given: Any = gene_column
-    if not isinstance(given, Hashable):
-        msg = (
-            f"`gene_column` is {gene_column!r}, but must be the name of one column of var, for "
-            "example 'gene_symbols'."
-        )
-        raise InputError(msg)
-    if gene_column is not None and gene_column not in var:
+    if gene_column is not None and not has_column(var, gene_column):
         columns = [str(column) for column in var.columns]
         listed = ", ".join(map(repr, columns)) or "no columns"
         msg = f"The `var` of {source_name} has no column {gene_column!r}; it has {listed}."

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import scipy.sparse as sp
 
-from atlash.errors import InputError
+from atlash.errors import FileFormatError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,23 +47,55 @@ class RowMatrix(Protocol):
 
 
 class CompressedRows:
-    """CSR whose three arrays lie in memory, HDF5 or zarr; only ``indptr`` is held."""
+    """CSR whose three arrays lie in memory, HDF5 or zarr; only ``indptr`` is held.
 
-    def __init__(self, data: Any, indices: Any, indptr: Any, *, shape: tuple[int, int]) -> None:  # noqa: ANN401
+    Parameters
+    ----------
+    data, indices, indptr
+        The arrays.
+    shape
+        Rows and columns.
+    name
+        What messages call the matrix.
+
+    Raises
+    ------
+    FileFormatError
+        The arrays contradict each other: here, or when the rows that do are read.
+    """
+
+    def __init__(
+        self,
+        data: Any,  # noqa: ANN401
+        indices: Any,  # noqa: ANN401
+        indptr: Any,  # noqa: ANN401
+        *,
+        shape: tuple[int, int],
+        name: str = "The matrix",
+    ) -> None:
+        """See the class; raises :class:`~atlash.errors.FileFormatError` on damaged arrays."""
         self._data = data
         self._indices = indices
-        self._indptr = np.asarray(indptr[:])
+        self._indptr = ascending_bounds(indptr, name)
+        self._name = name
         self.shape = shape
         self.dtype = np.dtype(data.dtype)
 
     def block(self, start: int, stop: int) -> sp.csr_array:
-        """Return rows ``start:stop`` by one contiguous read of each array."""
+        """Return rows ``start:stop`` by one contiguous read of each array.
+
+        Raises
+        ------
+        FileFormatError
+            Entries are missing, or of columns that there are not.
+        """
         first, last = int(self._indptr[start]), int(self._indptr[stop])
         values = as_float(np.asarray(self._data[first:last]))
         columns = np.asarray(self._indices[first:last])
         if not len(values) == len(columns) == last - first:
-            msg = f"Rows {start:,} to {stop:,} have {last - first:,} entries; not all are there."
-            raise ValueError(msg)
+            what = f"rows {start:,} to {stop:,} have {last - first:,} entries; not all are there"
+            raise FileFormatError(damaged(self._name, what))
+        check_within(columns, self.shape[1], self._name)
         # Set one by one: scipy's constructor copies what is a part of larger arrays.
         rows = sp.csr_array((stop - start, self.shape[1]), dtype=values.dtype)
         rows.data, rows.indices = values, columns
@@ -81,6 +113,7 @@ class CompressedRows:
             np.concatenate([array[:0], *(array[span] for span in spans)])
             for array in (self._data, self._indices)
         )
+        check_within(columns, self.shape[1], self._name)
         parts = as_float(values), columns, bounds
         return sp.csr_array(parts, shape=(rows.size, self.shape[1]))
 
@@ -161,6 +194,36 @@ def _spans(rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
     for run in np.split(rows, np.flatnonzero(np.diff(rows) > _GAP) + 1):
         for start in range(0, run.size, _SPAN):
             yield run[start : start + _SPAN]
+
+
+def ascending_bounds(indptr: Any, name: str) -> NDArray[Any]:  # noqa: ANN401
+    """Read where the lines of a compressed matrix begin and end, ``(n_lines + 1,)``.
+
+    Raises
+    ------
+    FileFormatError
+        They do not begin at 0 and ascend: entries would be another line's.
+    """
+    bounds = np.asarray(indptr[:])
+    if bounds[0] != 0 or (bounds[1:] < bounds[:-1]).any():
+        what = "its `indptr` does not begin at 0 and ascend"
+        raise FileFormatError(damaged(name, what))
+    return bounds
+
+
+def check_within(indices: NDArray[np.integer[Any]], length: int, name: str) -> None:
+    """Raise `FileFormatError` unless indices are in ``[0, length)``, on which kernels rely."""
+    # Without a sign the negative ones are the largest, so one pass checks both ends.
+    unsigned = indices.view(indices.dtype.str.replace("i", "u"))
+    if unsigned.size and unsigned.max() >= length:
+        bad = indices[(indices < 0) | (indices >= length)][0]
+        what = f"its `indices` hold {bad:,}, but must be at least 0 and below {length:,}"
+        raise FileFormatError(damaged(name, what))
+
+
+def damaged(name: str, what: str) -> str:
+    """Word what is wrong with a matrix, and the remedy."""
+    return f"{name} is damaged: {what}. Copy or download the file again, or make the matrix anew."
 
 
 def as_float(values: NDArray[Any]) -> NDArray[np.floating[Any]]:

@@ -39,6 +39,18 @@ def anndata_matrix(adata: AnnData, slot: str, name: str) -> RowMatrix:
     return _memory_matrix(_element(adata, slot), name)
 
 
+def has_x(adata: AnnData) -> bool:
+    """Tell whether an AnnData has an ``X``; that of a backed one is looked for in its file."""
+    return "X" in _opened(adata) if adata.isbacked else adata.X is not None
+
+
+def _opened(adata: AnnData) -> Any:  # noqa: ANN401
+    """Return the file of a backed AnnData, opened again if it was closed."""
+    if not adata.file.is_open:
+        adata.file.open()
+    return adata.file
+
+
 def _element(adata: AnnData, slot: str) -> Any:  # noqa: ANN401
     """Return the matrix that a slot of an AnnData holds."""
     if slot == "X":
@@ -50,9 +62,7 @@ def _backed_matrix(adata: AnnData, slot: str, name: str) -> RowMatrix:
     """Read from the file of a backed AnnData."""
     from atlash.data.storage import stored_matrix
 
-    if not adata.file.is_open:
-        adata.file.open()
-    stored = stored_matrix(adata.file[slot], name)
+    stored = stored_matrix(_opened(adata)[slot], name)
     if not adata.is_view:
         return stored
     # AnnData cannot index a backed view again, and gives no public way to its positions.
@@ -73,7 +83,7 @@ def _memory_matrix(matrix: Any, name: str) -> RowMatrix:  # noqa: ANN401
     check_dtype(dtype, name)
     if hasattr(matrix, "tocsr"):
         rows = matrix.tocsr()
-        return CompressedRows(rows.data, rows.indices, rows.indptr, shape=shape)
+        return CompressedRows(rows.data, rows.indices, rows.indptr, shape=shape, name=name)
     return SlicedRows(lambda rows: matrix[rows], shape=shape, dtype=dtype)
 
 

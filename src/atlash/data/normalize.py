@@ -12,7 +12,7 @@ import scipy.sparse as sp
 from atlash.data.genes import GeneTable, read_gene_names
 from atlash.data.matching import GeneMatch, match_genes
 from atlash.data.scale import LOG_BASES, Scale, detect_scale, largest_value
-from atlash.data.values import check_values
+from atlash.data.values import check_library, check_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,6 +118,7 @@ class BoundSource:
             feature_of_gene=self.recipe.feature_of_gene,
             target=self.target,
         )
+        check_library(library, rows, self.source)
         return Projected(rows, X, library, n_genes)
 
 

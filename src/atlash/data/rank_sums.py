@@ -10,7 +10,7 @@ import numpy as np
 
 from atlash.data.normalize import linearise, project_rows
 from atlash.data.scale import largest_value
-from atlash.data.values import check_values
+from atlash.data.values import check_library, check_values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +101,7 @@ def rank_sums(
     Raises
     ------
     InvalidValuesError
-        NaN, infinite or negative values.
+        NaN, infinite or negative values, or a cell that sums to next to nothing.
 
     Notes
     -----
@@ -144,9 +144,10 @@ def _count(
     for rows, chunk in source.chunks(size):
         check_values(chunk, rows, source, most=largest_value(scale.name))
         linear = linearise(chunk, scale)
-        X, _, _ = project_rows(
+        X, library, _ = project_rows(
             linear, gene_of_column=genes, feature_of_gene=feature, target=TARGET
         )
+        check_library(library, rows, source)
         parts = X.data, X.indices.astype(np.int32), X.indptr.astype(np.int64)
         count_values(parts, groups[rows], per_unit, counts, sums, unit=_UNIT)
 

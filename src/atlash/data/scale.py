@@ -85,6 +85,8 @@ def detect_scale(
 
     Raises
     ------
+    InputError
+        ``declared`` is no scale.
     ScaleError
         Values are scaled (negative), contradict ``declared``, or cannot be told.
     InvalidValuesError

@@ -28,7 +28,8 @@ from atlash.data.count_estimates import (
     estimated_proportions,
     group_sums,
 )
-from atlash.errors import EmptyInputError, InvalidValuesError, KeyNotFoundError
+from atlash.data.write import atomic_path
+from atlash.errors import EmptyInputError, InvalidValuesError, KeyNotFoundError, LabelsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,14 +134,16 @@ def fit(adata: ad.AnnData, *, labels_key: str, batch_key: str | None = None) -> 
     Raises
     ------
     KeyNotFoundError
-        A column is missing.
+        A column or ``X`` is missing.
+    LabelsError
+        A cell has no type or no batch, or both are one column.
     EmptyInputError
         No cell has counts.
     InvalidValuesError
         Values are negative, NaN or infinite.
     """
     keys = [labels_key] if batch_key is None else [labels_key, batch_key]
-    _require_columns(adata, keys)
+    _check(adata, keys)
     X = sp.csr_array(adata.X, dtype=np.float64)
     if not np.all(np.isfinite(X.data) & (X.data >= 0)):
         msg = (
@@ -185,29 +188,33 @@ def write_h5ad(
         What to draw from.
     n_cells, random_state, chunk_size
         As for :meth:`CountModel.draw`.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
     """
     import anndata as ad
     import h5py
 
-    scratch = path.with_name(path.name + ".part")
-    with h5py.File(scratch, "w") as file:
-        obs = _write_counts(
+    with atomic_path(path) as scratch, h5py.File(scratch, "w") as file:
+        annotations = _write_counts(
             file.create_group("X"),
             model.draw(n_cells, random_state=random_state, chunk_size=chunk_size),
             (n_cells, len(model.genes)),
         )
         file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
-        ad.io.write_elem(file, "obs", obs)
+        nothing = model.groups.iloc[:0].set_axis(pd.Index([], dtype=object))
+        ad.io.write_elem(file, "obs", pd.concat(annotations or [nothing]))
         ad.io.write_elem(file, "var", pd.DataFrame(index=pd.Index(model.genes)))
-    scratch.replace(path)
 
 
 def _write_counts(
     store: Any,  # noqa: ANN401
     chunks: Iterator[tuple[sp.csr_array[Any], pd.DataFrame]],
     shape: tuple[int, int],
-) -> pd.DataFrame:
-    """Append chunks to the three arrays of a CSR matrix; return their annotations, joined."""
+) -> list[pd.DataFrame]:
+    """Append chunks to the three arrays of a CSR matrix; return their annotations."""
     store.attrs.update({"encoding-type": "csr_matrix", "encoding-version": "0.1.0"})
     store.attrs["shape"] = np.array(shape)
     options = {"shape": (0,), "maxshape": (None,), "chunks": (_HDF5_CHUNK,)}
@@ -224,7 +231,7 @@ def _write_counts(
         bounds.append(stored + counts.indptr[1:].astype(np.int64))
         annotations.append(obs)
     store.create_dataset("indptr", data=np.concatenate(bounds))
-    return pd.concat(annotations)
+    return annotations
 
 
 def _negative_binomial(
@@ -251,7 +258,14 @@ def _negative_binomial(
     return counts
 
 
-def _require_columns(adata: ad.AnnData, keys: list[str]) -> None:
+def _check(adata: ad.AnnData, keys: list[str]) -> None:
+    """Raise unless there are counts, and each cell's type and batch."""
+    if adata.X is None:
+        msg = "The AnnData has no X. Counts belong there: `adata.X = adata.layers['counts']`."
+        raise KeyNotFoundError(msg)
+    if len(set(keys)) < len(keys):
+        msg = f"`labels_key` and `batch_key` are both {keys[0]!r}; name two columns, or no batch."
+        raise LabelsError(msg)
     for key in keys:
         if key not in adata.obs:
             msg = (
@@ -259,3 +273,10 @@ def _require_columns(adata: ad.AnnData, keys: list[str]) -> None:
                 "Name the column of types as `labels_key` and that of batches as `batch_key`."
             )
             raise KeyNotFoundError(msg)
+        missing = int(adata.obs[key].isna().sum())
+        if missing:
+            msg = (
+                f"{missing:,} of {adata.n_obs:,} cells have no {key!r}; all need one. Leave them "
+                f"out: `adata[adata.obs[{key!r}].notna()]`."
+            )
+            raise LabelsError(msg)

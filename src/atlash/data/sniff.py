@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 
+_HEAD = 512
+"""Bytes that are looked at."""
 _SAVE = ", then save it as .h5ad"
 _MAGIC = (
     (b"\x1f\x8b", "a gzip archive", "unpack it with `gunzip`"),
@@ -32,7 +34,7 @@ _READ_TEXT = "read it with `anndata.io.read_csv(path)` (genes must be columns)"
 def describe_bytes(path: Path) -> tuple[str, str]:
     """Say what the first bytes of a file look like, and the remedy."""
     with path.open("rb") as file:
-        head = file.read(512)
+        head = file.read(_HEAD)
     if not head:
         return "an empty file (0 bytes)", "copy or download it again"
     if head.startswith(HDF5_MAGIC):
@@ -41,7 +43,8 @@ def describe_bytes(path: Path) -> tuple[str, str]:
         if head.startswith(magic):
             return what, remedy
     text = head.decode("utf-8", errors="replace")
-    if "\ufffd" not in text[:-1] and text.isprintable() is False and "\x00" not in text:
+    lines = len(head) == _HEAD or not text.isprintable()  # or the first line ends further on
+    if lines and "\ufffd" not in text[:-1] and "\x00" not in text:
         for separator, name in (("\t", "tab-separated"), (",", "comma-separated")):
             if separator in text.splitlines()[0]:
                 return f"{name} text", f"{_READ_TEXT}{_SAVE}"

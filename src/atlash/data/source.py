@@ -12,8 +12,8 @@ import numpy as np
 
 from atlash.data.features import gene_features
 from atlash.data.matrix import RowMatrix, check_dtype
-from atlash.data.memory import anndata_matrix
-from atlash.errors import EmptyInputError, InputError, KeyNotFoundError
+from atlash.data.memory import anndata_matrix, has_x
+from atlash.errors import EmptyInputError, FileFormatError, InputError, KeyNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -155,7 +155,7 @@ def open_source(cells: Cells, layer: str | None = None) -> CellSource:
     if isinstance(cells, str | Path):
         from atlash.data.storage import open_group
 
-        path = Path(cells).expanduser()
+        path = _with_home(Path(cells))
         return _from_group(open_group(path), layer, path.name)
     if not hasattr(cells, "obs_names"):
         msg = (
@@ -164,6 +164,15 @@ def open_source(cells: Cells, layer: str | None = None) -> CellSource:
         )
         raise InputError(msg)
     return _from_anndata(cells, layer)
+
+
+def _with_home(path: Path) -> Path:
+    """Return a path with ``~`` replaced by the home folder."""
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        msg = f"The home folder in {str(path)!r} is not known. Write the path in full."
+        raise FileFormatError(msg) from error
 
 
 def _from_group(group: Any, layer: str | None, file_name: str) -> CellSource:  # noqa: ANN401
@@ -185,8 +194,7 @@ def _from_group(group: Any, layer: str | None, file_name: str) -> CellSource:  #
 
 def _from_anndata(adata: AnnData, layer: str | None) -> CellSource:
     """Open the matrix of an AnnData."""
-    has_x = adata.isbacked or adata.X is not None
-    available = _Slots(set(adata.layers), has_raw=adata.raw is not None, has_x=has_x)
+    available = _Slots(set(adata.layers), has_raw=adata.raw is not None, has_x=has_x(adata))
     slot, name = available.choose(layer, "the AnnData")
     return _source(
         anndata_matrix(adata, slot, name),
@@ -249,9 +257,9 @@ class _Slots:
             raise InputError(msg)
         if layer is None and self.has_x:
             return "X", f"{holder}, X"
-        if layer is not None and layer in self.layers:
+        if isinstance(layer, str) and layer in self.layers:
             return f"layers/{layer}", f"{holder}, layer {layer!r}"
-        if layer == "raw" and self.has_raw:
+        if isinstance(layer, str) and layer == "raw" and self.has_raw:
             return "raw/X", f"{holder}, raw"
         names = self.others("")
         listed = ", ".join(map(repr, names)) or "no matrix at all"

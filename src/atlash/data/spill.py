@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy.sparse as sp
 
-from atlash.data.matrix import as_float, take_spans
+from atlash.data.matrix import as_float, ascending_bounds, check_within, take_spans
 from atlash.errors import OutputError
 
 if TYPE_CHECKING:
@@ -27,6 +27,20 @@ class SpilledRows:
     once, in storage order, to a temporary file in which entries of neighbouring rows (a
     bucket) lie together; a bucket is then loaded and sorted when its rows are wanted. The
     temporary file is as large as the matrix uncompressed. It goes when this object does.
+
+    Parameters
+    ----------
+    data, indices, indptr
+        The arrays of the CSC matrix.
+    shape
+        Rows and columns.
+    name
+        What messages call the matrix.
+
+    Raises
+    ------
+    FileFormatError
+        The arrays contradict each other: here, or on the first read.
     """
 
     def __init__(
@@ -36,10 +50,13 @@ class SpilledRows:
         indptr: Any,  # noqa: ANN401
         *,
         shape: tuple[int, int],
+        name: str = "The matrix",
     ) -> None:
+        """See the class; raises :class:`~atlash.errors.FileFormatError` on damaged arrays."""
         self._data = data
         self._indices = indices
-        self._indptr = np.asarray(indptr[:], dtype=np.int64)
+        self._indptr = ascending_bounds(indptr, name).astype(np.int64)
+        self._name = name
         self._buckets: _Buckets | None = None
         self.shape = shape
         self.dtype = np.dtype(data.dtype)
@@ -61,6 +78,7 @@ class SpilledRows:
         per_row = np.zeros(self.shape[0], dtype=np.int64)
         for start in starts:
             rows = np.asarray(self._indices[start : start + _BLOCK])
+            check_within(rows, self.shape[0], self._name)
             per_row += np.bincount(rows, minlength=self.shape[0])
         value = as_float(np.empty(0, dtype=self.dtype)).dtype
         buckets = _Buckets(per_row, n_columns=self.shape[1], value=value)
@@ -72,6 +90,7 @@ class SpilledRows:
             entries["column"] = np.repeat(np.arange(self.shape[1]), n_in_column)
             entries["value"] = as_float(np.asarray(self._data[start:stop]))
             buckets.append(entries)
+        buckets.flush()
         return buckets
 
 
@@ -94,7 +113,10 @@ class _Buckets:
         self._cursor = self._offset[:-1].copy()
         self._n_columns = n_columns
         self._held: tuple[int, sp.csr_array] | None = None
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when self goes
+        try:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when self goes
+        except OSError as error:
+            raise self._refusal(error) from error
         weakref.finalize(self, self._file.close)
 
     def append(self, entries: NDArray[np.void]) -> None:
@@ -111,14 +133,23 @@ class _Buckets:
             self._file.seek(at * self.entry.itemsize)
             self._file.write(entries.tobytes())
         except OSError as error:
-            needed = int(self._offset[-1]) * self.entry.itemsize / 1e9
-            msg = (
-                f"Reading a CSC matrix by rows needs {needed:.1f} GB of temporary disk space in "
-                f"{tempfile.gettempdir()!r}, and writing there failed ({error.strerror}). Set "
-                "TMPDIR to a folder with more room, or store the matrix as CSR once: "
-                "`adata.X = adata.X.tocsr()`."
-            )
-            raise OutputError(msg) from error
+            raise self._refusal(error) from error
+
+    def flush(self) -> None:
+        """Have all entries in the file, so that a full disk is told here."""
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: OSError) -> OutputError:
+        needed = int(self._offset[-1]) * self.entry.itemsize / 1e9
+        where = tempfile.tempdir or os.environ.get("TMPDIR", "the system's temporary folder")
+        return OutputError(
+            f"Reading a CSC matrix by rows needs {needed:.1f} GB of temporary disk space in "
+            f"{where!r}, and writing there failed ({error.strerror}). Set TMPDIR to a folder with "
+            "more room, or store the matrix as CSR once: `adata.X = adata.X.tocsr()`."
+        )
 
     def rows(self, start: int, stop: int) -> sp.csr_array:
         """Return rows ``start:stop`` with their columns in order."""

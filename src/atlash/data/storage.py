@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from atlash.data.matrix import CompressedRows, RowMatrix, SlicedRows
+from atlash.data.matrix import CompressedRows, RowMatrix, SlicedRows, damaged
 from atlash.data.sniff import HDF5_MAGIC, describe_bytes, describe_group
 from atlash.data.spill import SpilledRows
 from atlash.errors import FileFormatError
@@ -37,7 +39,7 @@ def open_group(path: Path) -> Any:  # noqa: ANN401
         The path is missing, cannot be read, or holds something else; the message says what
         it looks like and what to do.
     """
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110 - that of pathlib raises on names too long
         msg = (
             f"There is no file {str(path)!r}. Check the path; the working folder is {Path.cwd()}."
         )
@@ -145,25 +147,43 @@ def stored_matrix(element: Any, name: str) -> RowMatrix:  # noqa: ANN401
         msg = f"{name} is stored as {found!r}; a dense, CSR or CSC matrix is needed."
         raise FileFormatError(msg)
     size = (int(shape[0]), int(shape[1]))
-    parts = element["data"], element["indices"], element["indptr"]
+    parts = [_StoredArray(element[part], name) for part in ("data", "indices", "indptr")]
     n_lines = size[0] if kind == "csr" else size[1]
     n_entries = int(parts[2][-1]) if parts[2].shape[0] == n_lines + 1 else -1
     if not n_entries == parts[0].shape[0] == parts[1].shape[0]:
         msg = (
-            f"{name} is damaged: its {kind.upper()} arrays have lengths "
+            f"its {kind.upper()} arrays have lengths "
             f"{', '.join(str(part.shape[0]) for part in parts)} (data, indices, indptr), which "
-            f"do not fit a matrix of {size[0]:,} x {size[1]:,}. Copy or download the file again."
+            f"do not fit a matrix of {size[0]:,} x {size[1]:,}"
         )
-        raise FileFormatError(msg)
-    return (CompressedRows if kind == "csr" else SpilledRows)(*parts, shape=size)
+        raise FileFormatError(damaged(name, msg))
+    return (CompressedRows if kind == "csr" else SpilledRows)(*parts, shape=size, name=name)
 
 
 def _stored_dense(element: Any, name: str) -> RowMatrix:  # noqa: ANN401
     if len(element.shape) != 2:
         msg = f"{name} has shape {element.shape}; a matrix of cells x genes is needed."
         raise FileFormatError(msg)
+    stored = _StoredArray(element, name)
     return SlicedRows(
-        lambda rows: element[rows],
+        lambda rows: stored[rows],
         shape=(int(element.shape[0]), int(element.shape[1])),
         dtype=np.dtype(element.dtype),
     )
+
+
+class _StoredArray:
+    """An array of HDF5 or zarr that says in our words what cannot be read."""
+
+    def __init__(self, array: Any, name: str) -> None:  # noqa: ANN401
+        self._array = array
+        self._name = name
+        self.shape: tuple[int, ...] = array.shape
+        self.dtype: np.dtype[Any] = array.dtype
+
+    def __getitem__(self, place: int | slice) -> Any:  # noqa: ANN401
+        try:
+            return self._array[place]
+        except (OSError, EOFError, RuntimeError, ValueError, zlib.error) as error:
+            msg = damaged(self._name, f"some of its values cannot be read ({error})")
+            raise FileFormatError(msg) from error

@@ -18,6 +18,10 @@ _LARGEST = 1e30
 """No expression value is larger, and no sum of values up to this leaves float32."""
 
 
+_LEAST_SUM = 1e-30
+"""No cell that expresses anything sums to less."""
+
+
 def check_values(
     chunk: sp.csr_array,
     rows: slice | NDArray[np.int64],
@@ -59,6 +63,36 @@ def check_finite(chunk: sp.csr_array, rows: slice | NDArray[np.int64], source: C
     report_first(chunk, rows, source, bad=~(np.abs(values) <= _LARGEST))
 
 
+def check_library(
+    library: NDArray[np.float64], rows: slice | NDArray[np.int64], source: CellSource
+) -> None:
+    """Raise `InvalidValuesError` if a cell sums to next to nothing, by which none can divide.
+
+    Parameters
+    ----------
+    library
+        Sums of the linear values of some cells of ``source`` ``(n,)``; empty cells are allowed.
+    rows
+        Their positions in it.
+    source
+        Where they are from, for the names in the message.
+    """
+    small = (library < _LEAST_SUM) & (library > 0)
+    if small.any():
+        row = int(small.argmax())
+        position = _position(rows, row)
+        msg = (
+            f"{source.name}: the values of cell {source.obs.index[position]!r} (row {position:,}) "
+            f"sum to {library[row]:g}, too little for expression. Counts or log-normalised values "
+            "are needed. Mend or leave out such cells."
+        )
+        raise InvalidValuesError(msg)
+
+
+def _position(rows: slice | NDArray[np.int64], row: int) -> int:
+    return int(rows.start + row if isinstance(rows, slice) else rows[row])
+
+
 def report_first(
     chunk: sp.csr_array,
     rows: slice | NDArray[np.int64],
@@ -69,7 +103,7 @@ def report_first(
     """Raise `InvalidValuesError` for the first value marked in ``bad``, ``(n_stored,)``."""
     entry = int(bad.argmax())
     row = int(np.searchsorted(chunk.indptr, entry, side="right")) - 1
-    position = rows.start + row if isinstance(rows, slice) else int(rows[row])
+    position = _position(rows, row)
     value = float(chunk.data[entry])
     what = "NaN" if np.isnan(value) else f"{value:g}"
     if 0 <= value < np.inf:

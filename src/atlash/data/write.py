@@ -85,8 +85,8 @@ def check_copy(source_path: str | Path, out_path: str | Path) -> None:
     Raises
     ------
     OutputError
-        The output is the input, is of another format, or its folder is missing or cannot be
-        written.
+        The output is the input, one lies in the other, the output is of another format or a
+        folder that is no zarr store, or its folder is missing or cannot be written.
     FileFormatError
         The input is missing or no AnnData.
     """
@@ -103,6 +103,25 @@ def check_copy(source_path: str | Path, out_path: str | Path) -> None:
         )
         raise OutputError(msg)
     check_folder(out)
+    inside, outside = out.resolve(), source.resolve()
+    if outside in inside.parents or inside in outside.parents:
+        msg = (
+            f"The output {str(out)!r} and the input {str(source)!r} lie one in the other, and one "
+            "would be lost. Write the copy to another folder."
+        )
+        raise OutputError(msg)
+    if out.is_dir() and not _is_store(out):
+        msg = (
+            f"The output {str(out)!r} is a folder that is no zarr store, and is left as it is. "
+            "Choose another name, or remove the folder."
+        )
+        raise OutputError(msg)
+
+
+def _is_store(folder: Path) -> bool:
+    """Tell whether a copy may replace a folder: it is a zarr store, or empty."""
+    marks = ("zarr.json", ".zgroup", ".zmetadata")
+    return any((folder / mark).is_file() for mark in marks) or not any(folder.iterdir())
 
 
 def write_annotated_copy(
@@ -135,8 +154,8 @@ def write_annotated_copy(
     Raises
     ------
     OutputError
-        The output is the input, is of another format, or cannot be written. Nothing is left
-        behind then.
+        The output is refused by :func:`check_copy` or cannot be written, or a column has the
+        name of the index. Nothing is left behind then.
     FileFormatError
         The input is missing or no AnnData.
 
@@ -211,7 +230,15 @@ def _write_columns(table: Any, columns: Mapping[str, Any]) -> None:  # noqa: ANN
             "with `anndata.read_h5ad` and save it again."
         )
         raise FileFormatError(msg)
-    n_cells = len(read_elem(table[table.attrs["_index"]]))
+    index = table.attrs["_index"]
+    if index in columns:
+        msg = (
+            f"The result {index!r} would take the place of the names of the cells, as the index "
+            "of `obs` is called so. Choose another name for the result, or rename the index: "
+            "`adata.obs.index.name = None`."
+        )
+        raise OutputError(msg)
+    n_cells = len(read_elem(table[index]))
     order = [str(column) for column in table.attrs["column-order"]]
     for column, values in columns.items():
         if values is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from atlash.data.columns import has_column
 from atlash.errors import KeyNotFoundError, did_you_mean
 from atlash.nn.gene_transformer import UNKNOWN_DOMAIN
 
@@ -47,7 +48,7 @@ def read_domains(sources: Sequence[CellSource], batch_key: str | None) -> Domain
         none = (np.full(source.n_cells, UNKNOWN_DOMAIN, np.int64) for source in sources)
         return Domains((), tuple(none))
     for source in sources:
-        if batch_key not in source.obs:
+        if not has_column(source.obs, batch_key):
             msg = (
                 f"The `obs` of {source.name} has no column {batch_key!r}; all inputs need it."
                 f"{did_you_mean(batch_key, source.obs.columns)}"

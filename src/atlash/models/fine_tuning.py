@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atlash.data.genes import GeneNames, match_genes
+from atlash.errors import GeneMismatchError
 from atlash.nn.fine_tune import Start, fine_tune
 
 if TYPE_CHECKING:
@@ -59,8 +60,21 @@ class FineTuning:
         config: TrainConfig,
         run: Run,
     ) -> Learned:
-        """Fine-tune on some cells; see :func:`atlash.nn.fine_tune.fine_tune`."""
+        """Fine-tune on some cells; see :func:`atlash.nn.fine_tune.fine_tune`.
+
+        Raises
+        ------
+        GeneMismatchError
+            If the encoder knows none of the features.
+        """
         gene = self.gene[frozen.features]
+        if not (gene >= 0).any():
+            msg = (
+                f"The encoder knows {int((self.gene >= 0).sum()):,} genes of the cells, but none "
+                f"of the {len(gene):,} that were chosen to tell types apart. Take an encoder "
+                "pre-trained on more genes, or choose more: `TrainConfig(n_features=...)`."
+            )
+            raise GeneMismatchError(msg)
         return fine_tune(
             Start.of(self.encoder.config, self.encoder.arrays, gene),
             cells,

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+import reprlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, get_args
+
+import numpy as np
 
 from atlash.config import Sampling, ValueForm
 from atlash.errors import InputError
@@ -11,6 +15,7 @@ from atlash.nn.pretrain import PART
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import UnionType
 
     from atlash.config import PretrainConfig
 
@@ -26,17 +31,31 @@ _RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     ("from 0 to 1", lambda x: 0 <= x <= 1, ("unknown_domain", "warmup")),
 )  # fmt: skip
 """What must hold, and of which options; NaN and infinity are out of every range."""
+_NOT_WHOLE = {
+    "cls_weight", "weight_decay", "checkpoint_seconds", "learning_rate", "max_norm",
+    "unknown_domain", "warmup",
+}  # fmt: skip
+_MOST_SEED = 2**63
 
 
 def check_pretrain_config(config: PretrainConfig) -> None:
-    """Raise :class:`InputError` if an option is out of its range."""
+    """Raise :class:`InputError` if an option is of another type, or out of its range."""
     model = config.model
     values = vars(config) | vars(model)
     for wanted, holds, names in _RANGES:
         for name in names:
-            if not (holds(values[name]) and values[name] < math.inf):
-                msg = f"`{name}` is {values[name]}, but must be {wanted}."
+            value, kind = values[name], int | float if name in _NOT_WHOLE else int
+            if not _is_number(value, kind):
+                what = "a whole number" if kind is int else "a number"
+                msg = f"`{name}` is {value!r} ({type(value).__name__}), but must be {what}."
                 raise InputError(msg)
+            if not (holds(value) and value < math.inf):
+                msg = f"`{name}` is {value}, but must be {wanted}."
+                raise InputError(msg)
+    n_threads: object = config.n_threads
+    if n_threads is not None and not _is_number(n_threads, int):
+        msg = f"`n_threads` is {n_threads!r}, but must be a whole number, or None for all cores."
+        raise InputError(msg)
     for name, form in (("sampling", Sampling), ("values", ValueForm)):
         if values[name] not in get_args(form):
             forms = ", ".join(map(repr, get_args(form)))
@@ -51,10 +70,51 @@ def check_pretrain_config(config: PretrainConfig) -> None:
     if config.batch_size % PART:
         msg = f"`batch_size` is {config.batch_size}, but must be a multiple of {PART}."
         raise InputError(msg)
-    ratios = config.mask_ratios
-    if not ratios or not all(0 < ratio < 1 for ratio in ratios):
+    _check_ratios(config.mask_ratios)
+
+
+def checked_seed(given: int) -> int:
+    """Return a seed as it was given.
+
+    Raises
+    ------
+    InputError
+        If it is no whole number that all generators take.
+    """
+    if not (_is_number(given, int | np.integer) and 0 <= given < _MOST_SEED):
+        msg = f"`random_state` is {given!r}, but must be a whole number, at least 0, such as 1."
+        raise InputError(msg)
+    return int(given)
+
+
+def checked_names(given: Iterable[str] | None) -> tuple[str, ...] | None:
+    """Return a vocabulary as it was given, as a tuple.
+
+    Raises
+    ------
+    InputError
+        If it is no list of names.
+    """
+    if given is None:
+        return None
+    if isinstance(given, str) or not isinstance(given, Iterable):
         msg = (
-            f"`mask_ratios` is {ratios}, but must name at least one share above 0 and below 1, "
+            f"`vocabulary` is {reprlib.repr(given)}, but must be a list of gene names, such as "
+            "['CD3E', 'MS4A1']."
+        )
+        raise InputError(msg)
+    return tuple(given)
+
+
+def _check_ratios(given: object) -> None:
+    ratios = given if isinstance(given, tuple | list) else ()
+    if not ratios or not all(_is_number(ratio, float) and 0 < ratio < 1 for ratio in ratios):
+        msg = (
+            f"`mask_ratios` is {given!r}, but must name at least one share above 0 and below 1, "
             "such as (0.25, 0.5, 0.75)."
         )
         raise InputError(msg)
+
+
+def _is_number(value: object, kind: type | UnionType) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)

@@ -6,12 +6,11 @@ import hashlib
 import io
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
-from atlash.checks import checked_config
+from atlash.checks import checked_config, checked_path
 from atlash.config import PretrainConfig, TransformerConfig
 from atlash.data.parallel import ordered_map
 from atlash.errors import FileFormatError
@@ -24,6 +23,7 @@ from atlash.nn.train import single_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     import numpy as np
     import scipy.sparse as sp
@@ -106,8 +106,8 @@ class PretrainedEncoder:
         Raises
         ------
         InputError
-            If the cells cannot be used, an option is out of range, or a run is resumed with
-            other cells or options.
+            If the cells cannot be used, an option is of another type or out of range, or a run
+            is resumed with other cells or options.
         FileFormatError
             If there is nothing to resume, or it is damaged.
         OutputError
@@ -120,16 +120,18 @@ class PretrainedEncoder:
         InterruptedPretrainingWarning
             Ctrl-C ended it before the last step.
         """
+        from atlash.models.pretrain_options import checked_names, checked_seed
         from atlash.models.pretraining import PretrainRequest, run
 
-        folder = Path(path).expanduser()
+        options = checked_config(config, PretrainConfig)
+        folder = checked_path(path)
         request = PretrainRequest(
             folder=folder,
             batch_key=batch_key,
-            names=None if vocabulary is None else tuple(vocabulary),
+            names=checked_names(vocabulary),
             resume=resume,
-            config=checked_config(config, PretrainConfig),
-            random_state=random_state,
+            config=options,
+            random_state=checked_seed(random_state),
         )
         run(cells, request)
         return cls.load(folder)
@@ -145,12 +147,14 @@ class PretrainedEncoder:
 
         Raises
         ------
+        InputError
+            If ``path`` is no path.
         FileFormatError
             If a file is missing or is not what was saved; the message names it.
         """
         from safetensors.numpy import load
 
-        folder = Path(path).expanduser()
+        folder = checked_path(path)
         facts = read_facts(folder)
         arrays = load(read_part(folder, facts, "weights"))
         frame = pd.read_parquet(io.BytesIO(read_part(folder, facts, "vocabulary")))

@@ -92,9 +92,6 @@ def run(cells: Cells | Sequence[Cells], request: PretrainRequest) -> None:
         A loss was not finite.
     """
     check_pretrain_config(request.config)
-    if request.random_state < 0:
-        msg = f"`random_state` is {request.random_state}, but must be at least 0."
-        raise InputError(msg)
     if not request.resume:
         check_new(request.folder)
     device = resolve_device(request.config.device)

@@ -34,15 +34,15 @@ def make_type_anchors(
 
     Raises
     ------
-    ValueError
-        If the bits do not suffice; with a hierarchy it is an :class:`InputError`.
+    InputError
+        If the bits do not suffice.
     """
-    if family is None or config.parent_bits == 0:
-        n_bits = config.n_bits or choose_n_bits(n_types)
-        return make_anchors(n_types, n_bits, random_state=random_state)
     share = config.parent_bits
-    n_bits = config.n_bits or choose_hierarchical_n_bits(family.of_type, share)
     try:
+        if family is None or share == 0:
+            n_bits = config.n_bits or choose_n_bits(n_types)
+            return make_anchors(n_types, n_bits, random_state=random_state)
+        n_bits = config.n_bits or choose_hierarchical_n_bits(family.of_type, share)
         return make_hierarchical_anchors(
             family.of_type, n_bits, share=share, random_state=random_state
         )

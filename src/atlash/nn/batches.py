@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from atlash.config import TrainConfig
 
+_MOST_DRAWN = 2**62
+"""Counts beyond it are no whole numbers of 64 bits, and vary by a billionth of their size."""
+
 
 @dataclass(frozen=True)
 class TrainingCells:
@@ -69,13 +72,16 @@ def thin(
 
     Returns
     -------
-    Binomial draws ``(n,)``, float32.
+    Binomial draws ``(n,)``, float32; of counts beyond 64 bits their mean.
     """
     whole = np.floor(counts)
     whole += rng.random(len(counts), dtype=np.float32) < counts - whole
     kept = (rng.random(len(counts)) < share).astype(np.float32)  # right where the count is 1
     other = np.flatnonzero(whole != 1)
-    kept[other] = rng.binomial(whole[other].astype(np.int64), share[other])
+    n = whole[other]
+    kept[other] = rng.binomial(np.minimum(n, _MOST_DRAWN).astype(np.int64), share[other])
+    beyond = n > _MOST_DRAWN
+    kept[other[beyond]] = n[beyond] * share[other[beyond]]
     return kept
 
 

@@ -22,7 +22,7 @@ def resolve_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, TypeError) as error:
         msg = (
             f"The device {name!r} cannot be used here ({_reason(error)}). "
             "Use `device='auto'` or `device='cpu'`; an NVIDIA GPU is 'cuda', an Apple one 'mps'."
@@ -33,5 +33,7 @@ def resolve_device(name: str) -> torch.device:
 
 def _reason(error: Exception) -> str:
     """Return the reason in torch's words, but not its list of thirty devices."""
+    if isinstance(error, TypeError):
+        return "it is not the name of one"
     told = str(error).splitlines()[0]
     return "there is no such kind" if told.startswith("Expected one of") else told

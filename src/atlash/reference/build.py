@@ -93,6 +93,7 @@ def build_parts(
     Annotator, cells, facts, and what was mined, if it was.
     """
     _check_request(request)
+    request = replace(request, random_state=int(request.random_state))  # torch and JSON need it
     request = _with_steps_of_fine_tuning(request)
     config = request.config
     check_build_config(config)

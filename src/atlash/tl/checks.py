@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
 from numbers import Integral, Real
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+from atlash.checks import check_name
 from atlash.errors import InputError
 
 if TYPE_CHECKING:
@@ -46,13 +46,6 @@ def check_key_added(key_added: object) -> None:
         "'blood': all keys that are written begin with it."
     )
     raise InputError(msg)
-
-
-def check_name(name: str, value: Any, *, example: str) -> None:  # noqa: ANN401
-    """Raise :class:`InputError` for what cannot be the name of a column or key, as a list."""
-    if not isinstance(value, Hashable):
-        msg = f"`{name}` is {value!r}, but must be one name, for example {example!r}."
-        raise InputError(msg)
 
 
 def is_whole(value: Any) -> bool:  # noqa: ANN401
@@ -108,4 +101,4 @@ def check_config(config: AnnotateConfig) -> None:
     if config.method not in ("asymmetric", "hamming"):
         msg = f"There is no method {config.method!r}; use 'asymmetric' or 'hamming'."
         raise InputError(msg)
-    check_name("vote", config.vote, example="leiden")
+    check_name(config.vote, "vote", example="leiden")

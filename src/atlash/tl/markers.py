@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from atlash.checks import check_name
 from atlash.data.rank_sums import benjamini_hochberg, rank_sums
 from atlash.data.scale import detect_scale
 from atlash.data.source import open_source
 from atlash.errors import InputError
 from atlash.keys import UNASSIGNED, MarkerKeys
-from atlash.tl.checks import check_key_added, check_name, check_reading, is_whole
+from atlash.tl.checks import check_key_added, check_reading, is_whole
 from atlash.tl.stored import groups_of
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def markers(
     scanpy, from means of logarithmic values.
     """
     check_key_added(key_added)
-    check_name("groups_key", groups_key, example="atlash_cluster")
+    check_name(groups_key, "groups_key", example="atlash_cluster")
     check_reading(chunk_size)
     if n_genes is not None and not (is_whole(n_genes) and n_genes >= 1):
         msg = f"`n_genes` is {n_genes!r}, but must be a whole number from 1, or None for all."

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse as sp
 
+from atlash.checks import check_name
 from atlash.errors import InputError
 from atlash.keys import PagaKeys
-from atlash.tl.checks import check_anndata, check_name
+from atlash.tl.checks import check_anndata
 from atlash.tl.stored import complete_groups_of, stored_graph
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def paga(
         If the column has gaps, or there are fewer than two cells.
     """
     check_anndata(adata)
-    check_name("groups_key", groups_key, example="atlash_cluster")
+    check_name(groups_key, "groups_key", example="atlash_cluster")
     if adata.n_obs < 2:
         msg = f"Connections between clusters need at least 2 cells, got {adata.n_obs}."
         raise InputError(msg)

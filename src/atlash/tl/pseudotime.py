@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from atlash.checks import check_name
 from atlash.errors import InputError, KeyNotFoundError, did_you_mean
 from atlash.keys import PseudotimeKeys
 from atlash.tl.checks import (
     check_anndata,
     check_key_added,
-    check_name,
     check_whole,
     is_whole,
 )
@@ -91,7 +91,7 @@ def pseudotime(
     """
     check_key_added(key_added)
     check_anndata(adata)
-    check_name("bucket_key", bucket_key, example="atlash_bucket")
+    check_name(bucket_key, "bucket_key", example="atlash_bucket")
     check_whole("max_cells", max_cells, least=0)
     if not (is_whole(n_components) and n_components >= 2):
         msg = f"`n_components` is {n_components!r}, but must be a whole number from 2."
@@ -152,7 +152,7 @@ def _candidates(adata: AnnData, root: str | tuple[str, str]) -> NDArray[np.int64
         )
         raise InputError(msg)
     column, value = root
-    check_name("root", column, example="atlash_cluster")
+    check_name(column, "root", example="atlash_cluster")
     groups, names = groups_of(adata.obs, column)
     if str(value) not in names:
         msg = (

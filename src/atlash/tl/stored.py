@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import scipy.sparse as sp
 
+from atlash.checks import check_name
 from atlash.errors import InputError, InvalidValuesError, KeyNotFoundError, did_you_mean
-from atlash.tl.checks import check_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +103,7 @@ def stored_graph(adata: AnnData, neighbors_key: str, kind: GraphKind) -> sp.csr_
     InvalidValuesError
         Entries are NaN, infinite or negative.
     """
-    check_name("neighbors_key", neighbors_key, example="neighbors")
+    check_name(neighbors_key, "neighbors_key", example="neighbors")
     if neighbors_key not in adata.uns:
         msg = (
             f"`uns` has no {neighbors_key!r}, which would name a graph of neighbours."

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial import KDTree
 
+from atlash.checks import check_name
 from atlash.errors import InputError, InvalidValuesError, KeyNotFoundError, did_you_mean
 from atlash.keys import UmapKeys
 from atlash.tl.checks import (
     check_anndata,
     check_key_added,
-    check_name,
     check_whole,
     is_share,
     is_whole,
@@ -88,8 +88,8 @@ def umap(
     """
     check_key_added(key_added)
     check_anndata(adata)
-    check_name("bucket_key", bucket_key, example="atlash_bucket")
-    check_name("use_rep", use_rep, example="X_atlash")
+    check_name(bucket_key, "bucket_key", example="atlash_bucket")
+    check_name(use_rep, "use_rep", example="X_atlash")
     check_whole("random_state", random_state, least=0)
     buckets, names = complete_groups_of(adata.obs, bucket_key)
     X = _coordinates(adata, use_rep)
