@@ -149,3 +149,11 @@ def test_a_home_folder_that_is_not_known():
 @pytest.mark.parametrize("given", ["~/a", Path("~/a")])
 def test_a_path_of_either_type(given):
     assert checked_path(given) == Path.home() / "a"
+
+
+@pytest.mark.parametrize("kind", [BuildConfig, ClusterConfig, PretrainConfig, SearchConfig])
+@pytest.mark.parametrize("given", [0, -1, 1.0, True, "all"], ids=repr)
+def test_what_is_no_number_of_threads(kind, given):
+    """-1 was taken for one thread; scikit-learn's users mean all cores."""
+    with pytest.raises(InputError, match=r"^`n_threads` is .* but must be a whole number"):
+        checked_config(kind(n_threads=given), kind)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Config = TypeVar("Config", bound="DataclassInstance")
 
+_MOST_SEED = 2**63
+"""What torch takes."""
 _NEEDED: dict[Any, tuple[tuple[type, ...], str]] = {
     bool: ((bool, np.bool_), "True or False"),
     int: ((Integral,), "a whole number"),
@@ -117,6 +119,40 @@ def check_name(given: object, name: str, *, example: str = "name") -> None:
         raise InputError(msg) from error
 
 
+def checked_seed(given: object) -> int:
+    """Return a seed as a whole number of Python's.
+
+    Raises
+    ------
+    InputError
+        If it is no whole number that all generators take.
+    """
+    if _is(given, int) and 0 <= given < _MOST_SEED:  # type: ignore[operator]
+        return int(given)  # type: ignore[call-overload, no-any-return]
+    msg = (
+        f"`random_state` is {reprlib.repr(given)}, but must be a whole number from 0 to below "
+        "2**63, such as 1."
+    )
+    raise InputError(msg)
+
+
+def check_threads(given: object) -> None:
+    """Refuse what is no number of threads; ``None`` stands for all cores.
+
+    Raises
+    ------
+    InputError
+        If it is no whole number, or below 1, such as the -1 of scikit-learn.
+    """
+    if given is None or (_is(given, int) and given >= 1):  # type: ignore[operator]
+        return
+    msg = (
+        f"`n_threads` is {reprlib.repr(given)}, but must be a whole number, at least 1, or None "
+        "for all cores."
+    )
+    raise InputError(msg)
+
+
 def check_option(given: object, hint: Any, name: str) -> None:  # noqa: ANN401 (types have none)
     """Refuse a value that is not of its type.
 
@@ -155,6 +191,7 @@ def _checked(given: object, kind: type[Config], name: str) -> Config:
             _checked(value, inner, option.name)
         else:
             check_option(value, _hints(kind)[option.name], option.name)
+    check_threads(getattr(given, "n_threads", None))
     return given
 
 

@@ -60,7 +60,7 @@ def track(description: str, total: int, *, show: bool) -> Iterator[Advance]:
 def n_threads_or_all(n_threads: int | None) -> int:
     """Return the number of threads asked for, or of cores that this process may use."""
     if n_threads is not None:
-        return max(1, n_threads)
+        return n_threads
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from atlash.config import AnnotateConfig
+from atlash.data.normalize import UnnamedGenesWarning
 from atlash.errors import GeneMismatchError, KeyNotFoundError
 from atlash.reference import Reference
 from atlash.tl import annotate
@@ -100,3 +101,21 @@ def test_inputs_that_share_enough_genes_are_joined(atlas, tiny):
 def test_no_input(tiny):
     with pytest.raises(ValueError, match="list of inputs is empty"):
         Reference.build([], "cell_type", config=tiny)
+
+
+def test_genes_without_names_are_told_to_match_by_position(atlas_counts, fresh_counts, tiny):
+    """In another order they would match as well, and every label would be nonsense."""
+    atlas, cells = atlas_counts.copy(), fresh_counts.copy()
+    atlas.var_names = cells.var_names = [str(number) for number in range(300)]
+    told = r"The genes of the AnnData, X have no names but their numbers .*Set `adata.var_names`"
+    with pytest.warns(UnnamedGenesWarning, match=told):
+        reference = Reference.build(atlas, "cell_type", "batch", config=tiny)
+    with pytest.warns(UnnamedGenesWarning, match=told):
+        annotate(cells, reference, config=AnnotateConfig(progress=False))
+
+
+def test_names_that_are_numbers_but_no_positions(atlas_counts, tiny):
+    """Entrez ids; warnings are errors here."""
+    atlas = atlas_counts.copy()
+    atlas.var_names = [str(number) for number in range(1, 301)]
+    assert Reference.build(atlas, "cell_type", "batch", config=tiny).info()["n_genes"] == 300

@@ -90,5 +90,7 @@ def test_parents_that_are_no_names(atlas, tiny, parents):
 
 
 def test_threads_that_are_no_number(atlas, reference):
-    with pytest.raises(InputError, match=r"^`n_threads` is '2', but must be a whole number or"):
+    with pytest.raises(
+        InputError, match=r"^`n_threads` is '2', but must be a whole number, at least 1, or"
+    ):
         reference.add(atlas, n_threads="2")

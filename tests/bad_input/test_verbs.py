@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from atlash import AnnotateConfig, EmbedConfig, SearchConfig, tl
-from atlash.errors import InputError
+from atlash.errors import InputError, KeyNotFoundError
 
 NAMES = ([], {}, np.array([1, 2]))
 WHOLE = ("a", None, [], {}, 1.5, -1, 0, True, float("nan"), (1, 2), b"x")
@@ -63,7 +63,6 @@ def test_names_that_are_lists(cells, reference, value):
         "use_rep": [lambda: tl.umap(cells, bucket_key="bucket", use_rep=value)],
         "layer": [lambda: tl.annotate(cells, reference, layer=value),
                   lambda: tl.markers(cells, groups_key="cell_type", layer=value)],
-        "gene_column": [lambda: tl.annotate(cells, reference, gene_column=value)],
         "vote": [lambda: tl.annotate(cells, reference, config=AnnotateConfig(vote=value))],
         "batch_key": [lambda: tl.cluster(cells, batch_key=value)],
     }  # fmt: skip
@@ -71,6 +70,8 @@ def test_names_that_are_lists(cells, reference, value):
         for call in calls:
             with refused(name):
                 call()
+    with pytest.raises(KeyNotFoundError, match="has no column "):
+        tl.annotate(cells, reference, gene_column=value)
 
 
 @pytest.mark.parametrize("value", [v for v in WHOLE if v is not None], ids=repr)

@@ -8,6 +8,7 @@ import scipy.sparse as sp
 
 from atlash import ClusterConfig, HashClusterer
 from atlash.config import AttentionConfig, LearnConfig
+from atlash.data.normalize import UnnamedGenesWarning
 from atlash.errors import (
     EmptyInputError,
     InputError,
@@ -42,7 +43,8 @@ def test_cells_without_counts_are_unassigned(cluster, counts, same):
     assert not told.stability[empty].any()
     assert np.isnan(told.embedding[empty]).all()
     same(alone.clusters_, told, np.setdiff1d(np.arange(360), empty))
-    same(found.predict(ad.AnnData(X)), told)
+    with pytest.warns(UnnamedGenesWarning, match="matched by position"):
+        same(found.predict(ad.AnnData(X)), told)
     assert found.graph_[0].weights.shape == (320, 320)
 
 

@@ -235,11 +235,16 @@ def test_a_chunk_of_nothing(adata):
         next(open_source(adata).chunks(0))
 
 
-@pytest.mark.parametrize("layer", [["counts"], {}, 3, np.array(["raw"])], ids=repr)
+@pytest.mark.parametrize("layer", [["counts"], {}, np.array(["raw"])], ids=repr)
 def test_a_layer_that_is_no_name(adata, layer):
     adata.raw = adata
-    with pytest.raises(KeyNotFoundError, match="The AnnData has no "):
+    with pytest.raises(InputError, match=r"^`layer` is .* but must be the name of one layer"):
         open_source(adata, layer)
+
+
+def test_a_layer_that_is_a_number(adata):
+    with pytest.raises(KeyNotFoundError, match="The AnnData has no 3; it has"):
+        open_source(adata, 3)
 
 
 def test_a_backed_file_without_x(adata, tmp_path):

@@ -15,6 +15,7 @@ from atlash.clustering.model import ClusterModel
 from atlash.clustering.store import config_of, read, write
 from atlash.clustering.wanted import check_enough, checked
 from atlash.config import ClusterConfig, InputConfig
+from atlash.data.normalize import warn_of_unnamed
 from atlash.data.source import open_source
 from atlash.errors import InputError
 
@@ -158,6 +159,7 @@ class HashClusterer:
         source = open_source(cells, self.config.layer)
         batches = known_batches(source.obs, batch_key, self.model_.batch_names)
         bound = self.model_.genes.bind(source, self._inputs())
+        warn_of_unnamed(bound)
         places = self.model_.place(bound, self.config)
         places = self.model_.moved(places, batches, self.config.n_threads)
         bucket = self.model_.bucket_of(places, self.config.n_threads)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atlash.checks import check_name, checked_config
+from atlash.checks import check_name, checked_config, checked_seed
 from atlash.config import LearnConfig
 from atlash.errors import InputError
 
@@ -71,10 +71,7 @@ def checked(
     if not auto and (wanted is None or wanted < 1):
         msg = f"`n_clusters` is {n_clusters!r}, but must be 'auto' or a whole number from 1."
         raise InputError(msg)
-    seed = _whole(random_state)
-    if seed is None or seed < 0:
-        msg = f"`random_state` is {random_state!r}, but must be a whole number from 0."
-        raise InputError(msg)
+    seed = checked_seed(random_state)
     finer = float(resolution) if isinstance(resolution, Real) else None
     if resolution is not None and (finer is None or not 0 < finer < np.inf):
         msg = f"`resolution` is {resolution!r}, but must be above 0, for example 1, or None."

@@ -86,8 +86,6 @@ def read_gene_names(
     ------
     KeyNotFoundError
         ``gene_column`` does not exist.
-    InputError
-        It is no name.
     """
     if gene_column is not None and not has_column(var, gene_column):
         columns = [str(column) for column in var.columns]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
     from atlash.config import InputConfig
     from atlash.data.source import CellSource
+
+
+class UnnamedGenesWarning(UserWarning):
+    """Genes have no names but their numbers, and are matched by position."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +159,25 @@ def bind(
     names = read_gene_names(source.var, config.gene_column, source_name=source.name)
     match = match_genes(names, recipe.genes, weight=weight, min_shared=config.min_shared)
     return BoundSource(recipe, source, match, detect_scale(source, declared=config.scale))
+
+
+def warn_of_unnamed(bound: BoundSource) -> None:
+    """Warn where genes are called 0, 1, 2, ... as AnnData does where it is given no names.
+
+    Warns
+    -----
+    UnnamedGenesWarning
+        The source's genes match the recipe's by such numbers, which are positions.
+    """
+    names = bound.recipe.genes.namings[bound.match.naming[1]]
+    if any(name != str(number) for number, name in enumerate(names.tolist())):
+        return
+    msg = (
+        f"The genes of {bound.source.name} have no names but their numbers ('0', '1', ...), as "
+        "AnnData gives where there are none. They are matched by position, which nothing can "
+        "check. Set `adata.var_names`, or tell the column of names by `gene_column`."
+    )
+    warnings.warn(msg, UnnamedGenesWarning, stacklevel=2)
 
 
 def linearise(chunk: sp.csr_array, scale: Scale) -> sp.csr_array:

@@ -257,9 +257,9 @@ class _Slots:
             raise InputError(msg)
         if layer is None and self.has_x:
             return "X", f"{holder}, X"
-        if isinstance(layer, str) and layer in self.layers:
+        if layer is not None and layer in self.layers:
             return f"layers/{layer}", f"{holder}, layer {layer!r}"
-        if isinstance(layer, str) and layer == "raw" and self.has_raw:
+        if layer == "raw" and self.has_raw:
             return "raw/X", f"{holder}, raw"
         names = self.others("")
         listed = ", ".join(map(repr, names)) or "no matrix at all"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from atlash.data.normalize import bind
+from atlash.data.normalize import bind, warn_of_unnamed
 from atlash.data.parallel import ordered_map
 
 if TYPE_CHECKING:
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 def bind_source(source: CellSource, annotator: Annotator, config: InputConfig) -> BoundSource:
     """Match a source's genes with the encoder's; see `atlash.data.normalize.bind`."""
-    return bind(annotator.recipe, source, config, weight=annotator.gene_weight())
+    bound = bind(annotator.recipe, source, config, weight=annotator.gene_weight())
+    warn_of_unnamed(bound)
+    return bound
 
 
 def predict_chunks(

@@ -5,11 +5,8 @@ from __future__ import annotations
 import math
 import reprlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from atlash.config import Sampling, ValueForm
 from atlash.errors import InputError
 from atlash.nn.pretrain import PART
 
@@ -31,36 +28,18 @@ _RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     ("from 0 to 1", lambda x: 0 <= x <= 1, ("unknown_domain", "warmup")),
 )  # fmt: skip
 """What must hold, and of which options; NaN and infinity are out of every range."""
-_NOT_WHOLE = {
-    "cls_weight", "weight_decay", "checkpoint_seconds", "learning_rate", "max_norm",
-    "unknown_domain", "warmup",
-}  # fmt: skip
-_MOST_SEED = 2**63
 
 
 def check_pretrain_config(config: PretrainConfig) -> None:
-    """Raise :class:`InputError` if an option is of another type, or out of its range."""
+    """Raise :class:`InputError` if an option is out of its range; types were checked before."""
     model = config.model
     values = vars(config) | vars(model)
     for wanted, holds, names in _RANGES:
         for name in names:
-            value, kind = values[name], int | float if name in _NOT_WHOLE else int
-            if not _is_number(value, kind):
-                what = "a whole number" if kind is int else "a number"
-                msg = f"`{name}` is {value!r} ({type(value).__name__}), but must be {what}."
-                raise InputError(msg)
+            value = values[name]
             if not (holds(value) and value < math.inf):
                 msg = f"`{name}` is {value}, but must be {wanted}."
                 raise InputError(msg)
-    n_threads: object = config.n_threads
-    if n_threads is not None and not _is_number(n_threads, int):
-        msg = f"`n_threads` is {n_threads!r}, but must be a whole number, or None for all cores."
-        raise InputError(msg)
-    for name, form in (("sampling", Sampling), ("values", ValueForm)):
-        if values[name] not in get_args(form):
-            forms = ", ".join(map(repr, get_args(form)))
-            msg = f"`{name}` is {values[name]!r}, but must be one of {forms}."
-            raise InputError(msg)
     if model.width % model.n_heads:
         msg = (
             f"`width` is {model.width} and `n_heads` is {model.n_heads}: heads share the width "
@@ -71,20 +50,6 @@ def check_pretrain_config(config: PretrainConfig) -> None:
         msg = f"`batch_size` is {config.batch_size}, but must be a multiple of {PART}."
         raise InputError(msg)
     _check_ratios(config.mask_ratios)
-
-
-def checked_seed(given: int) -> int:
-    """Return a seed as it was given.
-
-    Raises
-    ------
-    InputError
-        If it is no whole number that all generators take.
-    """
-    if not (_is_number(given, int | np.integer) and 0 <= given < _MOST_SEED):
-        msg = f"`random_state` is {given!r}, but must be a whole number, at least 0, such as 1."
-        raise InputError(msg)
-    return int(given)
 
 
 def checked_names(given: Iterable[str] | None) -> tuple[str, ...] | None:

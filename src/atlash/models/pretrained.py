@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
-from atlash.checks import checked_config, checked_path
+from atlash.checks import checked_config, checked_path, checked_seed
 from atlash.config import PretrainConfig, TransformerConfig
 from atlash.data.parallel import ordered_map
 from atlash.errors import FileFormatError
@@ -120,7 +120,7 @@ class PretrainedEncoder:
         InterruptedPretrainingWarning
             Ctrl-C ended it before the last step.
         """
-        from atlash.models.pretrain_options import checked_names, checked_seed
+        from atlash.models.pretrain_options import checked_names
         from atlash.models.pretraining import PretrainRequest, run
 
         options = checked_config(config, PretrainConfig)

@@ -9,7 +9,7 @@ import numpy as np
 
 from atlash.data.genes import GeneTable, merge_genes, read_gene_names
 from atlash.data.identifiers import clean_ids, identifier_kind
-from atlash.data.normalize import BoundSource, Recipe, bind
+from atlash.data.normalize import BoundSource, Recipe, bind, warn_of_unnamed
 from atlash.data.variable import rank_by_dispersion
 from atlash.errors import EmptyInputError, GeneMismatchError, InputError
 from atlash.progress import track
@@ -66,10 +66,12 @@ class Vocabulary:
             As :func:`atlash.data.normalize.bind` does.
         """
         try:
-            return bind(self.recipe, source, options, weight=self.weight)
+            bound = bind(self.recipe, source, options, weight=self.weight)
         except GeneMismatchError as error:
             msg = f"No gene is in the encoder's vocabulary, which is the reference here. {error}"
             raise GeneMismatchError(msg) from error
+        warn_of_unnamed(bound)
+        return bound
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a gene."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 import pandas as pd
 
-from atlash.checks import check_name, checked_path
+from atlash.checks import check_name, checked_path, checked_seed
 from atlash.codes.planes import MAX_BITS
 from atlash.config import BuildConfig, InputConfig, Quantisation
 from atlash.config.rare import loss_config
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from atlash.reference.gather import Gathered
     from atlash.reference.labels import Labels
 
-MAX_SEED = 2**63
-"""What torch takes."""
 _RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     ("at least 1", lambda x: x >= 1, (
         "n_features", "n_members", "n_hidden", "n_hidden_2", "n_components",
@@ -92,8 +90,7 @@ def build_parts(
     -------
     Annotator, cells, facts, and what was mined, if it was.
     """
-    _check_request(request)
-    request = replace(request, random_state=int(request.random_state))  # torch and JSON need it
+    request = _checked_request(request)
     request = _with_steps_of_fine_tuning(request)
     config = request.config
     check_build_config(config)
@@ -151,18 +148,12 @@ def with_loss(config: BuildConfig, loss: LossName | LossConfig | None) -> BuildC
     return config if loss is None else replace(config, train=replace(config.train, loss=loss))
 
 
-def _check_request(request: BuildRequest) -> None:
+def _checked_request(request: BuildRequest) -> BuildRequest:
     """Raise :class:`InputError` if seed or names are of another kind than they must be."""
-    seed: object = request.random_state
-    if not isinstance(seed, int | np.integer) or not 0 <= seed < MAX_SEED:
-        msg = (
-            f"`random_state` is {seed!r}, but must be a whole number from 0 to below 2**63, "
-            "such as 1."
-        )
-        raise InputError(msg)
     check_name(request.batch_key, "batch_key")
     check_name(request.layer, "layer")
     check_name(request.gene_column, "gene_column")
+    return replace(request, random_state=checked_seed(request.random_state))
 
 
 def _with_steps_of_fine_tuning(request: BuildRequest) -> BuildRequest:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from atlash.checks import check_name, check_option, checked_config, checked_path
+from atlash.checks import check_name, check_option, check_threads, checked_config, checked_path
 from atlash.config import BuildConfig, InputConfig
 from atlash.data.source import open_sources
 from atlash.errors import InputError, ReferenceFileError
@@ -268,7 +268,7 @@ class Reference:
         check_name(labels_key, "labels_key")
         check_name(layer, "layer")
         check_name(gene_column, "gene_column")
-        check_option(n_threads, int | None, "n_threads")
+        check_threads(n_threads)
         check_option(progress, bool, "progress")
         self._check_newest()
         sources = open_sources(cells, layer)

@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from atlash.checks import check_name
+from atlash.checks import check_name, check_threads
 from atlash.errors import InputError
 
 if TYPE_CHECKING:
@@ -72,15 +72,10 @@ def check_share(name: str, value: object) -> None:
         raise InputError(msg)
 
 
-def check_reading(chunk_size: object, n_threads: Any = None) -> None:  # noqa: ANN401
+def check_reading(chunk_size: object, n_threads: object = None) -> None:
     """Raise :class:`InputError` if cells cannot be read so: so many at a time, on such threads."""
     check_whole("chunk_size", chunk_size, least=1)
-    if n_threads is not None and not (is_whole(n_threads) and n_threads >= 1):
-        msg = (
-            f"`n_threads` is {n_threads!r}, but must be a whole number, at least 1, or None for "
-            "all cores."
-        )
-        raise InputError(msg)
+    check_threads(n_threads)
 
 
 def check_config(config: AnnotateConfig) -> None:
