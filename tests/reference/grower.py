@@ -121,13 +121,19 @@ def grow_until(path, step):
 
 
 def kill_at_random(folder):
-    """Kill writers that grow one reference without pause, each after a random time."""
+    """Kill writers that grow one reference without pause, each after a random time.
+
+    Times are shares of what one commit takes here and now, so that a busy machine sees as many.
+    """
     draw = random.Random(0)
     path = folder / "pbmc.atlash"
     finish(lambda: start(path, 2000))
+    began = time.perf_counter()
+    finish(lambda: grow(path, 1, 2000))
+    took = time.perf_counter() - began
     for _ in range(15):
         child = in_child(lambda: grow_for_ever(path))
-        time.sleep(draw.uniform(0.02, 0.3))
+        time.sleep(took * draw.uniform(0.1, 1.5))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         finish(lambda: say(read_whole(path)))
