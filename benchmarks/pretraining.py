@@ -4,6 +4,8 @@ A Transformer is pre-trained on all gene-named shared cells for a budget of minu
 looked at; the expression of cells that are tested later is among them, as it is when somebody
 pre-trains on an atlas and on new cells. Then 1, 5 and 10 % of the training cells of each group's
 first split keep their labels, at least three a type, and methods learn from these alone.
+
+Every answer is kept in the cache as soon as it is there: a run can be stopped and continued.
 """
 
 from __future__ import annotations
@@ -17,9 +19,10 @@ import numpy as np
 
 from atlash import PretrainConfig, TransformerConfig
 from benchmarks.machine import write_result
+from benchmarks.outcome import cached
 from benchmarks.peers.linear import logistic_pcs
 from benchmarks.places import cache_folder
-from benchmarks.product import threads
+from benchmarks.product import digest_with_source, threads
 from benchmarks.product_pretraining import (
     fine_tuned,
     logistic_on_embeddings,
@@ -56,9 +59,12 @@ def main(arguments: list[str]) -> None:
     )
     encoder, cost = pretrained(folder, config, minutes=options.minutes)
     methods = methods_of(folder / "trained", untrained(folder, config))
+    version = digest_with_source(encoder.fingerprint)
     chosen = options.methods or list(methods)
     rows = [
-        measured(task, share, seed, method, methods[method])
+        measured(
+            task, share, seed, method, kept(task, seed, methods[method], f"{method}, {version}")
+        )
         for task, share, seed in few_labels(options.groups, options.shares, options.seeds)
         for method in chosen
     ]
@@ -101,9 +107,14 @@ def methods_of(trained: Path, nothing: Path) -> dict[str, Method]:
     }
 
 
-def measured(task: Task, share: float, seed: int, name: str, method: Method) -> dict[str, Any]:
-    """Run one method on a share of the labels, and print how it went."""
-    outcome = method(task, seed)
+def kept(task: Task, seed: int, method: Method, name: str) -> Outcome:
+    """Run one method, or read what it said of the same labels before."""
+    folder = f"pretraining/{name}, {task.fingerprint}, {seed}"
+    return cached(folder, task, lambda task: method(task, seed)).outcome
+
+
+def measured(task: Task, share: float, seed: int, name: str, outcome: Outcome) -> dict[str, Any]:
+    """Score one method on a share of the labels, and print how it went."""
     found = agreement(task, outcome.labels)
     print(
         f"{task.name:28} {share:5.0%} {name:44} {found.macro_f1:.4f} "

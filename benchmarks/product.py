@@ -76,11 +76,16 @@ def labelled(task: Task, seed: int, settings: Settings | None = None) -> Labelle
 def annotate_task(task: Task, seed: int, settings: Settings | None = None) -> Cached:
     """Return what atlash says of a task; computed anew whenever atlash's source has changed."""
     chosen = settings or Settings()
-    digest = sha256(repr((seed, chosen)).encode())
+    method = f"atlash-{digest_with_source(seed, chosen)}"
+    return cached(method, task, lambda task: labelled(task, seed, chosen).outcome)
+
+
+def digest_with_source(*options: object) -> str:
+    """Return a digest of options and of all of atlash's source."""
+    digest = sha256(repr(options).encode())
     for path in sorted(Path(atlash.__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
-    method = f"atlash-{digest.hexdigest()[:16]}"
-    return cached(method, task, lambda task: labelled(task, seed, chosen).outcome)
+    return digest.hexdigest()[:16]
 
 
 def build(
