@@ -18,6 +18,7 @@ from benchmarks import (
     report_clustering,
     report_clustering_parts,
     report_hierarchy,
+    report_pretraining,
     report_search,
 )
 from benchmarks.annotation import table
@@ -249,4 +250,5 @@ SECTIONS = {
     **report_clustering.SECTIONS,
     **report_clustering_parts.SECTIONS,
     **report_hierarchy.SECTIONS,
+    **report_pretraining.SECTIONS,
 }

@@ -1,0 +1,49 @@
+"""The section of the benchmark page that is about pre-training."""
+
+from __future__ import annotations
+
+from statistics import fmean, median
+from typing import Any
+
+Result = dict[str, Any]
+
+
+def pretraining(result: Result) -> list[str]:
+    """Lay out macro-F1 with few labels, and what each method and pre-training cost."""
+    runs = result["runs"]
+    places = list(dict.fromkeys((row["share"], row["group"]) for row in runs))
+    columns = [f"{share:.0%} of {group}" for share, group in places]
+    lines = [
+        "| macro-F1 | " + " | ".join(columns) + " | seconds to learn | cells a second |",
+        "|---" * (len(columns) + 3) + "|",
+    ]
+    for method in dict.fromkeys(row["method"] for row in runs):
+        own = [row for row in runs if row["method"] == method]
+        scores = [
+            f"{fmean(row['macro_f1'] for row in own if (row['share'], row['group']) == place):.3f}"
+            for place in places
+        ]
+        seconds, speed = (
+            median(row[figure] for row in own) for figure in ("fit_seconds", "cells_a_second")
+        )
+        lines.append(f"| {method} | {' | '.join(scores)} | {seconds:.1f} | {speed:,.0f} |")
+    return [*lines, "", _cost(result["pretraining"]), "", _labels(runs)]
+
+
+def _cost(spent: Result) -> str:
+    return (
+        f"Pre-training: {spent['seconds'] / 60:.0f} minutes, {spent['steps']:,} steps, "
+        f"{spent['cells_a_second']:,.0f} cells a second of {spent['tokens']} tokens; vocabulary "
+        f"of {spent['genes']:,} genes. Peak memory of the whole benchmark: "
+        f"{spent['peak_gb_of_this_process']:.1f} GB."
+    )
+
+
+def _labels(runs: list[Result]) -> str:
+    """Tell how many labelled cells there were, and of how many draws."""
+    counts = {(row["share"], row["group"]): row["n_labelled"] for row in runs}
+    told = ", ".join(f"{n} at {share:.0%} of {group}" for (share, group), n in counts.items())
+    return f"Labelled cells: {told}; draws: {len({row['seed'] for row in runs})}."
+
+
+SECTIONS = {"pretraining": pretraining}
