@@ -46,8 +46,8 @@ class RowMatrix(Protocol):
         ...
 
 
-class CompressedRows:
-    """CSR whose three arrays lie in memory, HDF5 or zarr; only ``indptr`` is held.
+class CompressedArrays:
+    """CSR or CSC whose three arrays lie in memory, HDF5 or zarr; only ``indptr`` is held.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class CompressedRows:
     Raises
     ------
     FileFormatError
-        The arrays contradict each other: here, or when the rows that do are read.
+        The arrays contradict each other: here, or when the entries that do are read.
     """
 
     def __init__(
@@ -80,6 +80,10 @@ class CompressedRows:
         self._name = name
         self.shape = shape
         self.dtype = np.dtype(data.dtype)
+
+
+class CompressedRows(CompressedArrays):
+    """CSR, of which only the rows asked for are read."""
 
     def block(self, start: int, stop: int) -> sp.csr_array:
         """Return rows ``start:stop`` by one contiguous read of each array.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import scipy.sparse as sp
 
-from atlash.data.matrix import as_float, ascending_bounds, check_within, take_spans
+from atlash.data.matrix import CompressedArrays, as_float, check_within, take_spans
 from atlash.errors import OutputError
 
 if TYPE_CHECKING:
@@ -20,46 +20,16 @@ _BLOCK = 1 << 20
 """Entries read at a time, and entries in a bucket; handling them takes about 60 bytes each."""
 
 
-class SpilledRows:
+class SpilledRows(CompressedArrays):
     """CSC on disk, read by rows within bounded memory.
 
     The rows of a CSC matrix lie all over the file. On the first read its entries are copied
     once, in storage order, to a temporary file in which entries of neighbouring rows (a
     bucket) lie together; a bucket is then loaded and sorted when its rows are wanted. The
     temporary file is as large as the matrix uncompressed. It goes when this object does.
-
-    Parameters
-    ----------
-    data, indices, indptr
-        The arrays of the CSC matrix.
-    shape
-        Rows and columns.
-    name
-        What messages call the matrix.
-
-    Raises
-    ------
-    FileFormatError
-        The arrays contradict each other: here, or on the first read.
     """
 
-    def __init__(
-        self,
-        data: Any,  # noqa: ANN401
-        indices: Any,  # noqa: ANN401
-        indptr: Any,  # noqa: ANN401
-        *,
-        shape: tuple[int, int],
-        name: str = "The matrix",
-    ) -> None:
-        """See the class; raises :class:`~atlash.errors.FileFormatError` on damaged arrays."""
-        self._data = data
-        self._indices = indices
-        self._indptr = ascending_bounds(indptr, name).astype(np.int64)
-        self._name = name
-        self._buckets: _Buckets | None = None
-        self.shape = shape
-        self.dtype = np.dtype(data.dtype)
+    _buckets: _Buckets | None = None
 
     def block(self, start: int, stop: int) -> sp.csr_array:
         """Return rows ``start:stop``."""
@@ -73,7 +43,8 @@ class SpilledRows:
 
     def _spill(self) -> _Buckets:
         """Copy all entries into buckets: one pass to size them, one to fill them."""
-        n_entries = int(self._indptr[-1])
+        bounds = self._indptr.astype(np.int64)
+        n_entries = int(bounds[-1])
         starts = range(0, n_entries, _BLOCK)
         per_row = np.zeros(self.shape[0], dtype=np.int64)
         for start in starts:
@@ -86,7 +57,7 @@ class SpilledRows:
             stop = min(start + _BLOCK, n_entries)
             entries = np.empty(stop - start, dtype=buckets.entry)
             entries["row"] = self._indices[start:stop]
-            n_in_column = np.diff(self._indptr.clip(start, stop))
+            n_in_column = np.diff(bounds.clip(start, stop))
             entries["column"] = np.repeat(np.arange(self.shape[1]), n_in_column)
             entries["value"] = as_float(np.asarray(self._data[start:stop]))
             buckets.append(entries)
