@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from atlash.errors import InputError, KeyNotFoundError, ReferenceFileError
+from atlash.reference import scans
 from atlash.reference.growth import Change, commit
 from atlash.reference.store import read
 
@@ -81,6 +82,16 @@ def test_ids_are_found(cells, table):
     place_of = {name: place for place, name in enumerate(there)}
     np.testing.assert_array_equal(found, [place_of.get(name, -1) for name in asked])
     assert len(cells.find([])) == 0
+
+
+@pytest.mark.parametrize("n_parts", [1, 3, 100])
+def test_scans_in_parts_are_the_scan_of_all(cells, table, n_parts, monkeypatch):
+    """Whether there are fewer fragments than cores or more."""
+    monkeypatch.setattr(scans, "n_threads_or_all", lambda _: n_parts)
+    wanted = np.flatnonzero(table.to_pandas()["place"] % 3 == 0)
+    np.testing.assert_array_equal(cells.row_positions("place % 3 = 0"), wanted)
+    ids = table["cell_id"].to_pylist()
+    np.testing.assert_array_equal(cells.find(ids[::-1]), np.arange(len(ids))[::-1])
 
 
 def test_what_is_not_there(cells):

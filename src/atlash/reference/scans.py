@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from atlash.data.parallel import ordered_map
+from atlash.progress import n_threads_or_all
 from atlash.reference.filters import filter_sql, refuse_planned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
+Part = TypeVar("Part")
 
 _SCAN_ROWS = 65_536  # fastest of 1,024 to 1,048,576 over 10 million rows
+_LOOK_ROWS = 262_144  # the values looked for are hashed anew for each batch
 _TAKE_ROWS = 20_000  # the addresses are parsed as text
 
 _PARSED = re.compile(r"\(sql parser error: (.*)\)$")
@@ -47,10 +52,20 @@ def planned_filter(dataset: Any, predicate: str) -> str:  # noqa: ANN401 (lance 
 def filtered_addresses(dataset: Any, predicate: str) -> NDArray[np.uint64]:  # noqa: ANN401
     """Return the addresses of the rows for which a predicate holds, in order."""
     sql = planned_filter(dataset, predicate)
-    scanner = dataset.scanner(columns=[], with_row_address=True, filter=sql, batch_size=_SCAN_ROWS)
-    with evaluating(dataset, predicate):
+
+    def scan(fragments: list[Any]) -> NDArray[np.uint64]:
+        scanner = dataset.scanner(
+            columns=[],
+            with_row_address=True,
+            filter=sql,
+            batch_size=_SCAN_ROWS,
+            fragments=fragments,
+        )
         addresses: NDArray[np.uint64] = scanner.to_table()["_rowaddr"].to_numpy()
-    return addresses
+        return addresses
+
+    with evaluating(dataset, predicate):
+        return np.concatenate(_in_parts(dataset, scan))
 
 
 def filtered_table(dataset: Any, predicate: str, columns: list[str] | None) -> pa.Table:  # noqa: ANN401
@@ -102,15 +117,36 @@ def positions_of_values(
     """
     wanted = pa.array(values, dataset.schema.field(column).type)
     unique = wanted.unique()
-    positions = np.full(len(unique), -1, dtype=np.int64)
-    first = 0
-    for batch in dataset.to_batches(columns=[column], batch_size=_SCAN_ROWS):
-        place = pc.index_in(batch.column(0), value_set=unique)
-        rows = np.flatnonzero(place.is_valid().to_numpy(zero_copy_only=False))
-        positions[place.drop_null().to_numpy()] = first + rows
-        first += batch.num_rows
+
+    def scan(fragments: list[Any]) -> tuple[NDArray[np.int64], int]:
+        """Return the last row of each value among those of the fragments, and their number."""
+        last, first = np.full(len(unique), -1, dtype=np.int64), 0
+        scanner = dataset.scanner(columns=[column], batch_size=_LOOK_ROWS, fragments=fragments)
+        for batch in scanner.to_batches():
+            place = pc.index_in(batch.column(0), value_set=unique)
+            rows = np.flatnonzero(place.is_valid().to_numpy(zero_copy_only=False))
+            last[place.drop_null().to_numpy()] = first + rows
+            first += batch.num_rows
+        return last, first
+
+    positions, first = np.full(len(unique), -1, dtype=np.int64), 0
+    for last, n_rows in _in_parts(dataset, scan):
+        positions = np.where(last >= 0, first + last, positions)
+        first += n_rows
     place_of_id: NDArray[np.int32] = pc.index_in(wanted, value_set=unique).to_numpy()
     return positions[place_of_id]
+
+
+def _in_parts(dataset: Any, scan: Callable[[list[Any]], Part]) -> list[Part]:  # noqa: ANN401
+    """Return what a scan makes of the fragments, some in a row for each core, in order.
+
+    Lance itself filters with one thread.
+    """
+    fragments = dataset.get_fragments()
+    n_parts = max(1, min(n_threads_or_all(None), len(fragments)))
+    bounds = [len(fragments) * part // n_parts for part in range(n_parts + 1)]
+    parts = [fragments[start:stop] for start, stop in pairwise(bounds)]
+    return list(ordered_map(scan, parts, n_threads=n_parts))
 
 
 def brief(error: Exception) -> str:
