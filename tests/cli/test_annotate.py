@@ -76,6 +76,21 @@ def test_options_reach_the_annotation(label, place, fresh_counts, reference):
         assert text in outcome.out
 
 
+@pytest.mark.parametrize("method", ["asymmetric", "hamming"])
+def test_both_ways_to_compare_with_anchors(label, place, fresh_counts, reference, method):
+    assert label("--method", method, "-q").code == 0
+    expected, other = (
+        annotate(
+            fresh_counts, reference, config=AnnotateConfig(method=name, progress=False), copy=True
+        )
+        for name in (method, {"asymmetric": "hamming", "hamming": "asymmetric"}[method])
+    )
+    found = ad.read_h5ad(place / "out.h5ad")
+    alike(found, expected)
+    assert found.uns[KEYS.provenance]["settings"]["method"] == method
+    assert not found.obs[KEYS.margin].equals(other.obs[KEYS.margin])
+
+
 def test_a_zarr_store(label, place, fresh_counts, reference):
     with warnings.catch_warnings():  # of anndata and zarr, about defaults to come
         warnings.simplefilter("ignore")

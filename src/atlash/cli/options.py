@@ -51,6 +51,13 @@ class MethodOption(StrEnum):
     anchor_walk = "anchor-walk"
 
 
+class AnchorOption(StrEnum):
+    """How cells are compared with anchors; see :class:`atlash.AnnotateConfig`."""
+
+    asymmetric = "asymmetric"
+    hamming = "hamming"
+
+
 class ValuesOption(StrEnum):
     """Forms of the values; see :data:`atlash.config.ValueForm`."""
 
@@ -70,6 +77,10 @@ Scale = Annotated[ScaleOption, typer.Option(help="Scale of the values; 'auto' lo
 MinShared = Annotated[
     float,
     typer.Option(min=0, max=1, help="Least share of the encoder's gene weight to be measured."),
+]
+AnchorMethod = Annotated[
+    AnchorOption,
+    typer.Option(help="What is compared with the anchors: expected bits, or the bits themselves."),
 ]
 MinConfidence = Annotated[
     float, typer.Option(min=0, max=1, help="Least confidence of an assigned cell.")
