@@ -17,5 +17,18 @@ def wanted_columns(columns: str | Sequence[str]) -> list[str]:
 
 
 def beside(columns: Sequence[str], taken: Container[str]) -> list[str]:
-    """Return names for columns of the reference; those that are taken begin with ``obs_``."""
-    return [f"obs_{name}" if name in taken else name for name in columns]
+    """Return names for columns of the reference, no two of them alike.
+
+    Those that are taken begin with ``obs_``: with as many as it takes, where a column is called
+    ``obs_rank`` itself.
+    """
+    found = {name for name in columns if name not in taken}
+    names = []
+    for name in columns:
+        free = name
+        if name in taken:
+            while free in taken or free in found:
+                free = f"obs_{free}"
+            found.add(free)
+        names.append(free)
+    return names
