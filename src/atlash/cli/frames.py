@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from io import StringIO
+from typing import TYPE_CHECKING, Any
 
 from atlash.errors import OutputError
 
@@ -51,15 +53,27 @@ def write_table(table: pa.Table, output: Path) -> None:
         if output.suffix == ".parquet":
             pyarrow.parquet.write_table(table, path)
         elif output.suffix == ".csv":
-            pyarrow.csv.write_csv(_as_text(table), path)
+            pyarrow.csv.write_csv(without_bytes(table), path)
         else:
-            # 15 digits are the most that pandas writes; missing entries would make floats of ints
-            _as_text(table).to_pandas(integer_object_nulls=True).to_json(
-                path, orient="records", indent=1, date_format="iso", double_precision=15
-            )
+            _write_json(table, path)
 
 
-def _as_text(table: pa.Table) -> pa.Table:
+def json_rows(table: pa.Table) -> list[dict[str, Any]]:
+    """Return the rows of a table as they are in a file of JSON."""
+    text = StringIO()
+    _write_json(table, text)
+    rows: list[dict[str, Any]] = json.loads(text.getvalue())
+    return rows
+
+
+def _write_json(table: pa.Table, target: Path | StringIO) -> None:
+    # 15 digits are the most that pandas writes; missing entries would make floats of ints
+    without_bytes(table).to_pandas(integer_object_nulls=True).to_json(
+        target, orient="records", indent=1, date_format="iso", double_precision=15
+    )
+
+
+def without_bytes(table: pa.Table) -> pa.Table:
     """Return a table with bytes as hexadecimal digits, as they may be no text."""
     import pyarrow as pa
 

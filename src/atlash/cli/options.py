@@ -175,7 +175,12 @@ Exclude = Annotated[
     str | None,
     typer.Option(help="Column, such as donor, whose value query and cell must not share."),
 ]
-Columns = Annotated[str, typer.Option(help="Columns of the cells found, separated by commas.")]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        help="Columns of the cells found, separated by commas; without --output they are shown."
+    ),
+]
 HitsFile = Annotated[
     Path | None,
     typer.Option("--output", "-o", help="File for all hits (.csv, .parquet or .json)."),

@@ -87,7 +87,8 @@ class Hits:
         Returns
         -------
         Table with the columns ``query``, ``rank`` (from 1), ``distance``, ``score``, ``row``,
-        then those asked for; one of these names becomes ``obs_rank`` and so on.
+        then those asked for; one of these names becomes ``obs_rank`` and so on, or
+        ``obs_obs_rank`` beside a column that is called ``obs_rank``.
 
         Raises
         ------
