@@ -1,5 +1,6 @@
 """``atlash annotate``: the answers of Python, in a labelled copy, or an error and no file."""
 
+import shutil
 import warnings
 
 import anndata as ad
@@ -141,6 +142,17 @@ def test_an_output_that_cannot_be(label, place, output, told):
     assert "Traceback" not in outcome.err
     assert (place / "query.h5ad").read_bytes() == before
     leaves_nothing(place)
+
+
+def test_a_reference_takes_no_files_of_others(atlash, files, place):
+    reference = shutil.copytree(files / "small.atlash", place / "r.atlash")
+    before = sorted(reference.rglob("*"))
+    outcome = atlash(
+        "annotate", place / "query.h5ad", "-r", reference, "-o", reference / "out.h5ad", "-q"
+    )
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "lies within a saved reference" in outcome.told
+    assert sorted(reference.rglob("*")) == before
 
 
 def test_the_input_under_another_name_is_the_input(label, place):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from atlash.cli import options
+from atlash.cli.frames import check_outside
 from atlash.cli.messages import warnings_as_notes
 from atlash.cli.options import AnchorOption, ScaleOption
 from atlash.cli.tables import print_annotation, print_json
@@ -48,6 +49,7 @@ def annotate(
     from atlash.tl.parents import parent_columns
 
     check_copy(query, output)
+    check_outside(output)
     config = AnnotateConfig(
         method=method.value,
         min_confidence=min_confidence,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from atlash.errors import OutputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import pyarrow as pa
@@ -22,21 +23,19 @@ def check_output(output: Path) -> None:
     Raises
     ------
     OutputError
-        If the ending is another, the folder is missing, or it is a saved reference.
+        If the ending is another, the folder is missing or cannot be written, or it is a saved
+        reference.
     """
+    from atlash.data.write import check_folder
+
     if output.suffix not in SUFFIXES:
         msg = f"The output {output.name!r} must end in one of {', '.join(SUFFIXES)}."
         raise OutputError(msg)
     if output.is_dir():
         msg = f"The output '{output}' is a folder. Results go to a file; choose another name."
         raise OutputError(msg)
-    folder = output.resolve().parent
-    if not folder.is_dir():
-        msg = f"'{output}' cannot be written: there is no folder '{folder}'. Make it."
-        raise OutputError(msg)
-    if any(is_reference(parent) for parent in (folder, *folder.parents)):
-        msg = f"The output '{output}' lies within a saved reference. Choose another folder."
-        raise OutputError(msg)
+    check_folder(output)
+    check_outside(output)
 
 
 def write_table(table: pa.Table, output: Path) -> None:
@@ -82,6 +81,39 @@ def without_bytes(table: pa.Table) -> pa.Table:
             digits = [None if value is None else value.hex() for value in table[place].to_pylist()]
             table = table.set_column(place, field.name, pa.array(digits, pa.string()))
     return table
+
+
+def check_outside(output: Path) -> None:
+    """Refuse an output that is a saved reference or lies in one, which is no place for others.
+
+    Raises
+    ------
+    OutputError
+        If it does.
+    """
+    place = output.expanduser().resolve()
+    if any(is_reference(folder) for folder in (place, *place.parents)):
+        msg = f"The output '{output}' lies within a saved reference. Choose another folder."
+        raise OutputError(msg)
+
+
+def check_apart(output: Path, others: Mapping[str, Path]) -> None:
+    """Refuse an output that is another file of a command, lies in it or holds it.
+
+    Raises
+    ------
+    OutputError
+        If one of the two would be lost.
+    """
+    place = output.expanduser().resolve()
+    for what, path in others.items():
+        other = path.expanduser().resolve()
+        if place in (other, *other.parents) or other in place.parents:
+            msg = (
+                f"'{output}' and the {what} '{path}' are one or lie one in the other, and one "
+                "would be lost. Choose another place."
+            )
+            raise OutputError(msg)
 
 
 def is_reference(folder: Path) -> bool:
