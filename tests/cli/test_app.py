@@ -28,7 +28,7 @@ def test_help_lists_the_commands(atlash):
                      "--gene-column", "--scale", "--key-added", "--threads", "--json", "--quiet"]),
         ("evaluate", ["--reference", "--labels-key", "--out", "--rename", "--key-added", "--layer",
                       "--gene-column", "--scale", "--method", "--threads", "--json", "--quiet"]),
-        ("register", ["--name", "--layer", "--gene-column", "--json"]),
+        ("register", ["--name", "--parent", "--layer", "--gene-column", "--json"]),
         ("info", ["--verify", "--json"]),
         ("demo", ["--out", "--seed"]),
     ],

@@ -71,6 +71,7 @@ def register(
     cells: Annotated[Path, typer.Argument(help="Cells of the new type alone (.h5ad or .zarr).")],
     *,
     name: Annotated[str, typer.Option(help="Name of the new type.")],
+    known_parent: options.KnownParent = None,
     layer: options.Layer = None,
     gene_column: options.GeneColumn = None,
     as_json: options.AsJson = False,
@@ -81,7 +82,9 @@ def register(
     with warnings_as_notes(register):
         loaded = Reference.load(reference, verify=False)
         before = loaded.version
-        loaded.register_type(name, cells, layer=layer, gene_column=gene_column)
+        loaded.register_type(
+            name, cells, layer=layer, gene_column=gene_column, parent=known_parent
+        )
     measured = next(e for e in loaded.meta["registered"] if e["name"] == name)
     _report(loaded, before, as_json=as_json, beside={"registered": measured})
     if not as_json:

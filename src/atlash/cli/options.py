@@ -134,6 +134,15 @@ MaxUnlabelled = Annotated[
     float, typer.Option(min=0, max=1, help="Greatest share of cells without a label.")
 ]
 
+# of register
+
+KnownParent = Annotated[
+    str | None,
+    typer.Option(
+        "--parent", help="Parent of the new type, of those known; by default it is one itself."
+    ),
+]
+
 # of evaluate
 
 TrueLabelsKey = Annotated[
