@@ -1,6 +1,12 @@
 """The command's frame: help, version and exit codes."""
 
+import sys
+
 import pytest
+import typer
+
+from atlash.cli import app
+from atlash.errors import InputError
 
 COMMANDS = [
     "build", "annotate", "evaluate", "search", "cluster", "add", "register", "remove", "merge",
@@ -43,6 +49,29 @@ def test_the_version(atlash):
     import atlash as package
 
     assert atlash("--version").out == f"atlash {package.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "told"),
+    [
+        (KeyboardInterrupt, 130, "Interrupted; no file was left half-written.\n"),
+        (typer.Exit(130), 130, ""),  # as of pre-training, which has told it
+        (typer.Exit(0), 0, ""),
+        (InputError("Bad."), 1, "Error: Bad.\n"),
+    ],
+    ids=["Ctrl-C", "told before", "done", "error"],
+)
+def test_how_a_command_ends(monkeypatch, capsys, end, code, told):
+    def stopped():
+        raise end
+
+    stand_in = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    stand_in.command()(stopped)
+    monkeypatch.setattr(app, "app", stand_in)
+    monkeypatch.setattr(sys, "argv", ["atlash"])
+    with pytest.raises(SystemExit) as caught:
+        app.main()
+    assert (caught.value.code, capsys.readouterr().err) == (code, told)
 
 
 @pytest.mark.parametrize(
