@@ -1,10 +1,19 @@
 """Arguments of the wrong type, given to every verb: told as such, and nothing is written."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from atlash import AnnotateConfig, EmbedConfig, SearchConfig, tl
+from atlash import (
+    AnnotateConfig,
+    EmbedConfig,
+    PretrainedEncoder,
+    Reference,
+    SearchConfig,
+    tl,
+)
 from atlash.errors import InputError, KeyNotFoundError
 
 NAMES = ([], {}, np.array([1, 2]))
@@ -122,6 +131,29 @@ def test_shares_that_are_none(cells, reference, value):
         tl.umap(cells, bucket_key="bucket", min_dist=value)
 
 
+@pytest.mark.parametrize("value", ["no", "False", 0, 2, None, []], ids=repr)
+def test_truth_values_that_are_none(cells, reference, tmp_path, value):
+    """Text counts as true in Python, also ``"no"``."""
+    quiet = AnnotateConfig(progress=False)
+    told = {
+        "force": [lambda: tl.annotate(cells, reference, force=value, config=quiet)],
+        "copy": [
+            lambda: tl.annotate(cells, reference, copy=value, config=quiet),
+            lambda: tl.cluster(cells, copy=value),
+            lambda: tl.embed(cells, "model", copy=value),
+            lambda: tl.neighbors(cells, reference, copy=value),
+        ],
+        "overwrite": [lambda: replace(reference).save(tmp_path / "r.atlash", overwrite=value)],
+        "verify": [lambda: Reference.load(tmp_path / "r.atlash", verify=value)],
+        "resume": [lambda: PretrainedEncoder.pretrain(cells, tmp_path / "e", resume=value)],
+    }
+    for name, calls in told.items():
+        for call in calls:
+            with pytest.raises(InputError, match=rf"^`{name}` is .*, but must be True or False"):
+                call()
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("value", [3, None, [], {}, ("a",), ("a", "b", "c"), b"x"], ids=repr)
 def test_roots_that_are_none(cells, value):
     with pytest.raises(InputError, match="name of a cell, or a column of obs and a value"):
@@ -140,6 +172,19 @@ def test_what_names_no_graph(neighbours, value):
     cells.uns["neighbors"] = value
     with pytest.raises(InputError, match=r"`uns\['neighbors'\]` is a \w+ and names no graph"):
         tl.paga(cells, groups_key="cell_type")
+
+
+@pytest.mark.parametrize("value", [["donor"], {}, {"donor"}], ids=repr)
+def test_columns_that_are_no_names(cells, reference, value):
+    hits = tl.search(cells, reference, 2, config=SearchConfig(progress=False))
+    for call, name in (
+        (hits.to_arrow, "columns"),
+        (hits.to_pandas, "columns"),
+        (hits.composition, "by"),
+        (lambda columns: tl.count_within(cells, reference, 3, by=columns), "by"),
+    ):
+        with pytest.raises(InputError, match=rf"^`{name}` holds .*, but must name columns, for"):
+            call(["cell_type", value])
 
 
 @pytest.mark.parametrize("value", [3, 1.5, True])

@@ -1,5 +1,6 @@
 """``atlash annotate``: the answers of Python, in a labelled copy, or an error and no file."""
 
+import shutil
 import warnings
 
 import anndata as ad
@@ -76,6 +77,21 @@ def test_options_reach_the_annotation(label, place, fresh_counts, reference):
         assert text in outcome.out
 
 
+@pytest.mark.parametrize("method", ["asymmetric", "hamming"])
+def test_both_ways_to_compare_with_anchors(label, place, fresh_counts, reference, method):
+    assert label("--method", method, "-q").code == 0
+    expected, other = (
+        annotate(
+            fresh_counts, reference, config=AnnotateConfig(method=name, progress=False), copy=True
+        )
+        for name in (method, {"asymmetric": "hamming", "hamming": "asymmetric"}[method])
+    )
+    found = ad.read_h5ad(place / "out.h5ad")
+    alike(found, expected)
+    assert found.uns[KEYS.provenance]["settings"]["method"] == method
+    assert not found.obs[KEYS.margin].equals(other.obs[KEYS.margin])
+
+
 def test_a_zarr_store(label, place, fresh_counts, reference):
     with warnings.catch_warnings():  # of anndata and zarr, about defaults to come
         warnings.simplefilter("ignore")
@@ -126,6 +142,17 @@ def test_an_output_that_cannot_be(label, place, output, told):
     assert "Traceback" not in outcome.err
     assert (place / "query.h5ad").read_bytes() == before
     leaves_nothing(place)
+
+
+def test_a_reference_takes_no_files_of_others(atlash, files, place):
+    reference = shutil.copytree(files / "small.atlash", place / "r.atlash")
+    before = sorted(reference.rglob("*"))
+    outcome = atlash(
+        "annotate", place / "query.h5ad", "-r", reference, "-o", reference / "out.h5ad", "-q"
+    )
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "lies within a saved reference" in outcome.told
+    assert sorted(reference.rglob("*")) == before
 
 
 def test_the_input_under_another_name_is_the_input(label, place):

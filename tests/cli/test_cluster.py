@@ -1,5 +1,6 @@
 """``atlash cluster``: the clusters of Python, in a copy, or an error and no file."""
 
+import shutil
 import warnings
 
 import anndata as ad
@@ -138,6 +139,31 @@ def test_a_folder_of_something_else_is_not_lost(run, place):
 
 def test_a_place_to_save_that_cannot_be_is_told_first(run, place):
     fails(run("--save", place / "nowhere" / "kept", "-q"), place, "no folder")
+
+
+def test_a_clusterer_takes_no_place_of_a_file(run, place):
+    (place / "notes.txt").write_text("mine")
+    outcome = run("--save", place / "notes.txt", "-q")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "there is a file, and a clusterer is saved as a folder" in outcome.told
+    assert (place / "notes.txt").read_text() == "mine"
+    assert not (place / "out.h5ad").exists()
+
+
+@pytest.mark.parametrize("save", ["out.h5ad", "in.h5ad", "out.h5ad/kept"])
+def test_a_clusterer_and_a_copy_are_two(run, place, save):
+    fails(run("--save", place / save, "-q"), place, "are one or lie one in the other")
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_reference_takes_no_files_of_others(run, place, files, saved):
+    shutil.copytree(files / "small.atlash", place / "r.atlash")
+    before = sorted((place / "r.atlash").rglob("*"))
+    inside = place / "r.atlash" / "found.h5ad"
+    outcome = run("--save", inside) if saved else run(output=inside)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "lies within a saved reference" in outcome.told
+    assert sorted((place / "r.atlash").rglob("*")) == before
 
 
 def test_an_input_that_is_none(run, place):

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import atlash as package
+from atlash.config import AnnotateConfig
 from atlash.tl import evaluate
 
 FILES = ["confusion.csv", "confusion.png", "per_type.csv", "summary.json", "unknown_types.csv"]
@@ -71,6 +72,14 @@ def test_json_is_all_that_is_printed_and_files_are_replaced(judge, place):
     with (place / "found" / "per_type.csv").open() as file:
         assert next(csv.reader(file))[:2] == ["type", "segment"]
     assert (place / "found" / "notes.txt").read_text() == "mine"
+
+
+def test_the_way_to_compare_with_anchors_is_that_of_python(judge, place, fresh_counts, reference):
+    outcome = judge("--method", "hamming", "--json", "--rename", place / "names.csv")
+    config = AnnotateConfig(method="hamming", progress=False)
+    expected = evaluate(fresh_counts, reference, labels_key="cell_type", config=config)
+    (level,) = json.loads(expected.to_json())["levels"]
+    assert outcome.json == {"levels": [level | {"level": "kind"}]}
 
 
 def test_types_that_are_unknown_and_taken_for_others_are_shown(judge, place):

@@ -2,7 +2,9 @@
 
 import datetime as dt
 import json
+import os
 import shutil
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -10,7 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
-from atlash.cli.frames import check_output, write_table
+from atlash.cli.frames import check_apart, check_output, write_table
 from atlash.errors import OutputError
 
 BIG = 2**60 + 1
@@ -103,6 +105,23 @@ def test_an_output_that_cannot_be(files, tmp_path, output, told):
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(OutputError, match=told):
         check_output(tmp_path / output)
+
+
+def test_permission_is_looked_at_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda folder, mode: Path(folder) != tmp_path)
+    with pytest.raises(OutputError, match="no permission to write in"):
+        check_output(tmp_path / "rows.csv")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("a", "a"), ("a/b", "a"), ("a", "a/b/c"), ("x/../a", "a"), ("link", "a")]
+)
+def test_two_outputs_that_are_one(tmp_path, one, other):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    with pytest.raises(OutputError, match=r"and the output '.*' are one or lie one in the other"):
+        check_apart(tmp_path / one, {"input": tmp_path / "y", "output": tmp_path / other})
+    check_apart(tmp_path / one, {"output": tmp_path / "ab"})
 
 
 def test_outputs_that_can_be(tmp_path):

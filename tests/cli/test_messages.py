@@ -5,6 +5,7 @@ import pytest
 
 from atlash.cli.build import build
 from atlash.cli.cluster import cluster
+from atlash.cli.grow import register
 from atlash.cli.messages import in_options, options_of
 from atlash.cli.pretrain import pretrain
 
@@ -35,6 +36,7 @@ def test_arguments_become_options(message, told):
         (cluster, "`n_genes` is 0", "`n_genes` is 0"),
         (build, "`parents` names terms of a `hierarchy`", "--parent names terms of a --hierarchy"),
         (build, "`n_bits` and `n_threads`", "--bits and --threads"),
+        (register, "Leave `parent` out", "Leave --parent out"),
         (pretrain, "`width` is 128 and `n_heads` is 3", "--width is 128 and --heads is 3"),
         (pretrain, "`n_genes`, `n_tokens`", "--genes, --tokens"),
         (pretrain, "`n_layers`, `n_steps`", "--layers, --steps"),

@@ -1,6 +1,7 @@
 """``atlash register``: what Python teaches a saved reference, or an error and no change."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,40 @@ def test_what_a_person_is_told(atlash, odd, path):
     shown = atlash("info", path).out
     assert "Version      2 (registered '[b]odd' from 20 cells, " in shown
     assert ["[b]odd", "0", "20", "(registered)"] in [line.split() for line in shown.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def with_parents(atlas_counts, tiny, tmp_path_factory):
+    """A saved reference with parents; not to be changed."""
+    parents = {"B cell": "lymphocyte", "T cell": "lymphocyte", "NK cell": "innate"}
+    built = Reference.build(
+        atlas_counts, "cell_type", "batch", config=replace(tiny, hierarchy=parents)
+    )
+    path = tmp_path_factory.mktemp("family") / "family.atlash"
+    built.save(path)
+    return path
+
+
+@pytest.fixture
+def family(with_parents, tmp_path):
+    """Such a reference of one's own."""
+    return Path(shutil.copytree(with_parents, tmp_path / "family.atlash"))
+
+
+@pytest.mark.parametrize(("option", "parent"), [(["--parent", "innate"], "innate"), ([], "odd")])
+def test_a_new_type_has_the_parent_that_is_given(atlash, odd, family, option, parent):
+    found = atlash("register", family, odd, "--name", "odd", *option)
+    assert (found.code, found.err) == (0, "")
+    assert Reference.load(family).info()["parents"]["odd"] == parent
+
+
+def test_parents_that_are_none(atlash, odd, path, family):
+    found = atlash("register", family, odd, "--name", "odd", "--parent", "inate")
+    assert found.code == 1
+    assert "no parent 'inate'; there are 'lymphocyte', 'innate'. Did you mean" in found.told
+    found = atlash("register", path, odd, "--name", "odd", "--parent", "innate")
+    assert found.code == 1
+    assert "this reference has no hierarchy. Leave --parent out" in found.told
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,16 @@
 """``atlash search``: the hits of Python, on the screen and in files, or an error and no file."""
 
+import datetime as dt
 import json
 from dataclasses import replace
 
 import anndata as ad
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from atlash.cli.search_tables import hits_summary, print_hits
+from atlash.cli.search_tables import hits_summary, print_hits, print_nearest
 from atlash.config import SearchConfig
 from atlash.reference import Reference
 from atlash.tl.search import search
@@ -83,6 +85,59 @@ def test_tables_for_people(look, fresh_counts, loaded, tmp_path):
     )
     assert f"Written: {output}" in found.out
     assert len(pd.read_csv(output)) == len(hits.rows)
+
+
+def test_columns_without_a_file_are_printed(look, fresh_counts, loaded):
+    """Of twenty queries there is room for the nearest hit of each."""
+    found = look("-k", "3", "--columns", "cell_id, batch", "-q")
+    assert found.code == 0, found.err
+    hits = search(fresh_counts[:20], loaded, 3, config=QUIET)
+    rows = hits.to_pandas(["cell_id", "batch"])
+    nearest = rows[rows["rank"] == 1]
+    told = [line.split() for line in found.out.splitlines()]
+    assert ["query", "rank", "distance", "cell_id", "batch"] in told
+    columns = ["query", "rank", "distance", "cell_id", "batch"]
+    wanted = nearest[columns].astype(str).to_numpy().tolist()
+    assert [line for line in told if line in wanted] == wanted
+    assert len(wanted) == 20
+    assert "These are 20 of 60 hits; --output writes all to a file" in found.out
+    assert "60 hits of 20 cells" in found.out
+
+
+def test_columns_without_a_file_are_in_json(look, tmp_path):
+    asked = ("-k", "3", "--columns", "cell_id,code,batch", "--json", "-q")
+    found = look(*asked)
+    assert look(*asked, "-o", tmp_path / "h.json").code == 0
+    assert found.json["rows"] == json.loads((tmp_path / "h.json").read_text())
+    assert len(found.json["rows"]) == 60
+    assert "rows" not in look("-k", "3", "--json", "-q").json
+
+
+def test_few_queries_have_room_for_more_hits(fresh_counts, loaded, capsys):
+    for n, told in ((1, 20), (3, 18), (30, 20)):
+        hits = search(fresh_counts[:n], loaded, 25, config=QUIET)
+        print_nearest(hits.to_arrow(["label", "code"]), n)
+        out = capsys.readouterr().out
+        assert f"These are {told} of {25 * n} hits" in out
+        names = {name for line in out.splitlines() for name in line.split()[:1]}
+        assert len(names & set(fresh_counts.obs_names)) == min(n, 20)
+    print_nearest(hits.to_arrow([])[:0], 30)
+    assert capsys.readouterr().out == ""
+
+
+def test_values_of_all_kinds_are_shown(capsys):
+    rows = pa.table(
+        {
+            "query": ["[red]q"], "rank": [1], "distance": [3], "score": [3.0], "row": [7],
+            "[b]x": ["[/b] odd"], "flag": [True], "day": [dt.date(2020, 1, 2)],
+            "code": [b"\x00\xff"], "gap": pa.array([None], pa.string()), "age": [1.5],
+        }
+    )  # fmt: skip
+    print_nearest(rows, 1)
+    told = [line.split() for line in capsys.readouterr().out.splitlines()]
+    header = ["query", "rank", "distance", "[b]x", "flag", "day", "code", "gap", "age"]
+    assert header in told
+    assert ["[red]q", "1", "3", "[/b]", "odd", "True", "2020-01-02", "00ff", "1.5"] in told
 
 
 def test_options_reach_the_search(look, fresh_counts, loaded, tmp_path):

@@ -1,14 +1,17 @@
-"""Tables for people: names of types and files in brackets are no markup."""
+"""Tables for people: names of types and files in brackets or colons are no markup."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from atlash.cli.evaluation_tables import print_evaluation
 from atlash.cli.tables import print_annotation, print_clusters, print_scores
 from atlash.cli.training_tables import print_pretrained
+from atlash.tl.answers import Answers
+from atlash.tl.evaluation import evaluate_level
 from atlash.tl.scores import score_labels
 
-NAMES = ["T [naive]", "B [/x]", "NK [bold]"]
+NAMES = ["T [naive]", "B [/x]", "NK [bold]", "immune:b:naive", "end\\"]
 
 
 def rows(capsys):
@@ -37,9 +40,21 @@ def test_labels_and_the_output_of_an_annotation(capsys, name):
 
 def test_types_of_the_scores(capsys):
     names = pd.Series(NAMES)
-    print_scores(score_labels(names, names, np.ones(3, dtype=bool)))
+    print_scores(score_labels(names, names, np.ones(len(NAMES), dtype=bool)))
     shown = rows(capsys)
-    assert [f"{name} 1 1.000 1.000 1.000" in shown for name in NAMES] == [True] * 3
+    assert [name for name in NAMES if f"{name} 1 1.000 1.000 1.000" not in shown] == []
+
+
+def test_types_of_an_evaluation(capsys):
+    truth = np.array([*NAMES, "odd:x:[/b]", "odd:x:[/b]"], dtype=object)
+    given = np.array([*NAMES[1:], NAMES[0], NAMES[3], NAMES[3]], dtype=object)
+    answers = Answers(NAMES, given, *[None] * 5)
+    print_evaluation(evaluate_level("kind", truth, answers))
+    shown = rows(capsys)
+    assert [name for name in NAMES if f"{name} 1 0.000 0.000 0.000 0.0%" not in shown] == []
+    for name, taken in zip(NAMES[:4], given, strict=False):  # five pairs are shown
+        assert f"{name} {taken} 1 100.0%" in shown
+    assert f"odd:x:[/b] 2 0.0% {NAMES[3]} (2)" in shown
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -67,7 +67,12 @@ def test_a_part_of_what_is_on_disk_takes_no_results_but_gives_a_copy(
 ):
     fresh_counts.write_h5ad(tmp_path / "query.h5ad")
     part = ad.read_h5ad(tmp_path / "query.h5ad", backed="r")[:10]
-    for verb, *arguments in ((annotate, reference), (cluster,), (embed, "model")):
+    for verb, *arguments in (
+        (annotate, reference),
+        (cluster,),
+        (embed, "model"),
+        (neighbors, reference),
+    ):
         with pytest.raises(InputError, match=r"part of an AnnData .* `adata = adata\.to_memory"):
             verb(part, *arguments)
     found = annotate(part, reference, config=AnnotateConfig(progress=False), copy=True)

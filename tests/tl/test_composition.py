@@ -179,6 +179,28 @@ def test_names_that_the_result_has_as_well(query, atlas_ref, known, quiet):
     assert set(found["obs_share"]) == set(known["share"])
 
 
+@pytest.mark.parametrize(
+    ("by", "given"),
+    [
+        (["hits", "obs_hits"], ["obs_obs_hits", "obs_hits"]),
+        (["obs_hits", "hits"], ["obs_hits", "obs_obs_hits"]),
+        (["count_all"], ["count_all"]),
+        (["count_all", "0", "of"], ["count_all", "0", "obs_of"]),
+    ],
+    ids=str,
+)
+def test_names_that_meet_those_of_the_result_or_of_the_work(by, given):
+    """Columns stay apart whatever they are called."""
+    n = 60
+    obs = pd.DataFrame({name: np.arange(n) % (2 + place) for place, name in enumerate(by)})
+    codes = np.zeros((n, 8), dtype=np.uint8)
+    cells = searchable(cells_table([str(i) for i in range(n)], codes, ["B"] * n, obs=obs))
+    rows = np.arange(0, n, 4)
+    found = composition(cells, by, [Sample(None, rows)], background=None)
+    assert list(found.columns[: len(by)]) == given
+    agree(found, {name: obs[name].tolist() for name in by}, [(None, rows.tolist())], range(n))
+
+
 def test_a_column_named_twice_counts_once(query, atlas_ref, quiet):
     hits = search(query, atlas_ref, 5, config=quiet())
     pd.testing.assert_frame_equal(hits.composition(["donor", "donor"]), hits.composition("donor"))

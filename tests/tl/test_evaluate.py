@@ -317,6 +317,29 @@ def test_without_answers_there_is_nothing_to_evaluate():
         evaluate(cells.X, labels_key="truth")
 
 
+@pytest.mark.parametrize("about", ["by hand", np.ones(3), None])
+def test_answers_of_another_program_are_evaluated(about):
+    cells = annotated(TRUTH, GIVEN)
+    cells.uns["atlash"] = about
+    found = evaluate(cells, labels_key="truth")
+    assert found.summary["known"]["cells"] == 9
+
+
+def test_cells_without_a_confidence_do_not_count_for_it():
+    kept = [0.9, 0.8, 0.7, 0.6]
+    whole = annotated(["T"] * 4, ["T"] * 4, ["T", "B", "T", "T"], kept)
+    gaps = annotated(["T"] * 6, ["T"] * 6, ["T", "B", "T", "T", "B", "T"], [*kept, *[np.nan] * 2])
+    found = evaluate(gaps, labels_key="truth")
+    wanted = evaluate(whole, labels_key="truth").summary["calibration"]
+    assert found.summary["calibration"] == wanted
+    json.loads(found.to_json())
+    gaps.obs["atlash_confidence"] = np.nan
+    assert evaluate(gaps, labels_key="truth").summary["calibration"] is None
+    gaps.obs["atlash_confidence"] = "high"
+    with pytest.raises(InputError, match=r"`obs\['atlash_confidence'\]` must hold .*'high'"):
+        evaluate(gaps, labels_key="truth")
+
+
 def test_bad_truth_is_told_before_the_cells_are_annotated(fresh_counts, reference):
     cells = fresh_counts.copy()
     cells.X.data[0] = np.nan

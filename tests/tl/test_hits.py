@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from atlash.errors import KeyNotFoundError
-from atlash.reference.columns import CELL_ID, CODE, LABEL, codes_of
+from atlash.reference.columns import CELL_ID, CODE, LABEL, cells_table, codes_of
 from atlash.tl import search
 
 OWN = ["query", "rank", "distance", "score", "row"]
@@ -106,6 +106,42 @@ def test_pandas_and_arrow_are_one(hits):
 def test_columns_that_are_not_there(hits, ask):
     with pytest.raises(KeyNotFoundError, match=r"no column 'doner'.* mean 'donor'"):
         ask(hits)
+
+
+CLASHING = [
+    "rank", "obs_rank", "obs_obs_rank", "query", "obs_query", "n_hits", "obs_n_hits",
+    "distance", "obs_distance", "hits", "obs_hits", "of", "obs_of",
+]  # fmt: skip
+"""Names that results have, and the names that columns so called become."""
+
+
+@pytest.fixture(params=[1, -1], ids=["forward", "backward"])
+def clashing(request, query, atlas_ref, quiet):
+    """Hits whose reference has such columns, in this order and in the opposite one."""
+    held = atlas_ref.cells
+    order = CLASHING[:: request.param]
+    obs = pd.DataFrame({name: [f"{name}={row % 5}" for row in range(360)] for name in order})
+    cells = cells_table(
+        held[CELL_ID].to_pylist(), codes_of(held), held[LABEL].to_pylist(), obs=obs
+    )
+    found = search(query, dataclasses.replace(atlas_ref, cells=cells), 7, config=quiet())
+    return order, found
+
+
+def test_columns_that_are_called_like_renamed_ones_stay_apart(clashing, tmp_path):
+    order, hits = clashing
+    frame, cells = hits.to_pandas(order), hits.to_adata()
+    given = dict(zip(order, frame.columns[len(OWN) :], strict=True))
+    assert frame.columns.is_unique
+    assert cells.obs.columns.is_unique
+    assert (given["obs_rank"], given["hits"]) == ("obs_rank", "hits")
+    for name in order:
+        assert frame[given[name]].tolist() == [f"{name}={row % 5}" for row in hits.rows]
+    rows = np.unique(hits.rows)
+    for name in order:
+        theirs = {"n_hits": "obs_obs_n_hits", "distance": "obs_obs_distance"}.get(name, name)
+        assert cells.obs[theirs].tolist() == [f"{name}={row % 5}" for row in rows]
+    cells.write_h5ad(tmp_path / "found.h5ad")
 
 
 # votes

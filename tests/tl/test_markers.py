@@ -148,6 +148,16 @@ def test_cells_without_a_cluster_take_no_part(cells):
     assert "unassigned" not in set(found["group"])
 
 
+@pytest.mark.parametrize("blank", ["", " "])
+def test_a_blank_is_no_cluster(cells, blank, tmp_path):
+    labels = cells.obs["cell_type"].astype(str)
+    labels.iloc[:40] = blank
+    cells.obs["cluster"] = labels
+    found = markers(cells, groups_key="cluster")
+    pd.testing.assert_frame_equal(found, markers(cells[40:].copy(), groups_key="cluster"))
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+
+
 def test_a_cluster_of_one_cell(cells):
     cells.obs["cluster"] = np.where(np.arange(cells.n_obs) == 5, "one", "rest")
     found = markers(cells, groups_key="cluster", key_added="mine")

@@ -208,7 +208,7 @@ def test_what_is_out_of_range(cells, reference, n_neighbors, how, message):
 
 
 def test_a_path_cannot_be_written_to(reference):
-    with pytest.raises(InputError, match="writes to an AnnData, got str"):
+    with pytest.raises(InputError, match="written to an AnnData, got str"):
         neighbors("query.h5ad", reference, config=QUIET)
 
 

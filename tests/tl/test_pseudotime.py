@@ -184,3 +184,9 @@ def test_gaps_in_buckets(cells):
     cells.obs["gapped"] = cells.obs["bucket"].where(cells.obs["bucket"] > 3)
     with pytest.raises(InputError, match="has no value for"):
         pseudotime(cells, "c0", bucket_key="gapped", max_cells=10)
+
+
+def test_no_cells_have_no_order(cells):
+    for root in ("c1", ("stage", "a")):
+        with pytest.raises(InputError, match="no cells to put in an order"):
+            pseudotime(cells[:0].copy(), root)

@@ -17,6 +17,8 @@ from atlash.tl.stored import complete_groups_of, groups_of, stored_graph
         ([10, 9, 10], [1, 0, 1], ["9", "10"]),
         (["a", None, "b"], [0, -1, 1], ["a", "b"]),
         (pd.Categorical(list("xyx"), ["z", "y", "x"]), [1, 0, 1], ["y", "x"]),
+        (["a", "", "b", " "], [0, -1, 1, -1], ["a", "b"]),
+        (pd.Categorical(["1", 1, 2, "1"], [2, 1, "1"]), [1, 1, 0, 1], ["2", "1"]),
     ],
 )
 def test_groups_keep_the_order_of_categories(values, groups, names):

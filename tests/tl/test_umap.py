@@ -6,6 +6,7 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -116,6 +117,25 @@ def test_what_is_missing_or_not_finite(cells):
         InvalidValuesError, match="NaN or infinite values for 1 cells, the first '7'"
     ):
         umap(cells)
+
+
+def test_coordinates_that_are_no_numbers(cells):
+    cells.obsm["X_text"] = pd.DataFrame({"a": ["x"] * 600}, index=cells.obs_names)
+    with pytest.raises(InputError, match=r"`obsm\['X_text'\]` holds values that are no numbers"):
+        umap(cells, use_rep="X_text")
+
+
+def test_sparse_coordinates_are_like_dense_ones(cells):
+    pytest.importorskip("umap")
+    cells.obsm["X_sparse"] = sp.csr_matrix(cells.obsm["X_atlash"])
+    umap(cells, n_neighbors=6)
+    umap(cells, n_neighbors=6, use_rep="X_sparse", key_added="other")
+    np.testing.assert_array_equal(cells.obsm["X_other"], cells.obsm["X_umap"])
+
+
+def test_a_seed_that_umap_learn_does_not_take(cells):
+    with pytest.raises(InputError, match=r"`random_state` is 4294967296, .* above 4294967295"):
+        umap(cells, n_neighbors=6, random_state=2**32)
 
 
 def test_without_umap_learn_the_remedy_is_told(cells, monkeypatch):

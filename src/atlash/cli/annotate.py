@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from atlash.cli import options
+from atlash.cli.frames import check_outside
 from atlash.cli.messages import warnings_as_notes
-from atlash.cli.options import ScaleOption
+from atlash.cli.options import AnchorOption, ScaleOption
 from atlash.cli.tables import print_annotation, print_json
 
 
@@ -23,6 +24,7 @@ def annotate(
     layer: options.Layer = None,
     gene_column: options.GeneColumn = None,
     scale: options.Scale = ScaleOption.auto,
+    method: options.AnchorMethod = AnchorOption.asymmetric,
     min_shared: options.MinShared = 0.5,
     force: Annotated[
         bool, typer.Option("--force", help="Give every cell the label of its nearest type.")
@@ -47,7 +49,9 @@ def annotate(
     from atlash.tl.parents import parent_columns
 
     check_copy(query, output)
+    check_outside(output)
     config = AnnotateConfig(
+        method=method.value,
         min_confidence=min_confidence,
         max_lost=max_lost,
         vote=vote,

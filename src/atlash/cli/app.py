@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -82,6 +82,14 @@ def main() -> None:
     except AtlashError as error:
         report(error, _options_of(sys.argv[1:]))
         sys.exit(1)
-    except KeyboardInterrupt:
-        typer.echo("Interrupted; nothing was written.", err=True)
-        sys.exit(130)
+    except KeyboardInterrupt:  # before typer, which hides it in an exit
+        _interrupted()
+    except SystemExit as end:
+        if isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt):
+            _interrupted()
+        raise
+
+
+def _interrupted() -> NoReturn:
+    typer.echo("Interrupted; no file was left half-written.", err=True)
+    sys.exit(130)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from atlash.cli import options
+from atlash.cli.frames import check_apart, check_outside
 from atlash.cli.messages import warnings_as_notes
 from atlash.cli.options import ScaleOption
 from atlash.cli.tables import print_clusters, print_json
@@ -41,7 +42,10 @@ def cluster(
     from atlash.tl.cluster import cluster_cells, summarise
 
     check_copy(cells, output)
+    check_outside(output)
     if save is not None:
+        check_apart(save, {"input": cells, "output": output})
+        check_outside(save)
         check_place(save)
     config = ClusterConfig(
         layer=layer,

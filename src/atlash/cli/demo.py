@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from atlash.cli.tables import print_scores
 from atlash.errors import InputError, OutputError
@@ -64,7 +65,7 @@ def demo(
         ("annotated.h5ad", "the annotated cells"),
         ("confusion.png", "which types are taken for which"),
     ):
-        console.print(f"{out / name}: {what}", soft_wrap=True, markup=False)
+        console.print(Text(f"{out / name}: {what}"), soft_wrap=True)
 
 
 def _make_folder(out: Path) -> None:

@@ -10,7 +10,7 @@ import typer
 from atlash.cli import options
 from atlash.cli.evaluation_tables import print_evaluation
 from atlash.cli.messages import warnings_as_notes
-from atlash.cli.options import ScaleOption
+from atlash.cli.options import AnchorOption, ScaleOption
 from atlash.cli.tables import print_json
 
 
@@ -25,6 +25,7 @@ def evaluate(
     layer: options.Layer = None,
     gene_column: options.GeneColumn = None,
     scale: options.Scale = ScaleOption.auto,
+    method: options.AnchorMethod = AnchorOption.asymmetric,
     min_shared: options.MinShared = 0.5,
     min_confidence: options.MinConfidence = 0.5,
     max_lost: options.MaxLost = 0.05,
@@ -44,6 +45,7 @@ def evaluate(
     if out is not None:
         check_folder_out(out, query)
     config = AnnotateConfig(
+        method=method.value,
         min_confidence=min_confidence,
         max_lost=max_lost,
         scale=scale.value,

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atlash.cli.frames import is_reference
+from atlash.cli.frames import check_outside
 from atlash.data.write import atomic_path, check_folder
 from atlash.errors import FileFormatError, OutputError
 
@@ -41,9 +41,7 @@ def check_folder_out(out: Path, query: Path) -> None:
     if place.exists() and not place.is_dir():
         msg = f"The output '{out}' is a file. Results go to a folder; choose another name."
         raise OutputError(msg)
-    if any(is_reference(parent) for parent in (place, *place.parents)):
-        msg = f"The output '{out}' lies within a saved reference. Choose another folder."
-        raise OutputError(msg)
+    check_outside(out)
     check_folder(place / SUMMARY if place.is_dir() else place)
 
 

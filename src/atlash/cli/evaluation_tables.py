@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -70,7 +69,7 @@ def _types(rows: pd.DataFrame, *, segmented: bool) -> Table:
     for name, row in rows.head(MAX_TYPES).iterrows():
         learned = [f"{row['training_cells']:,}", row["segment"]] if segmented else []
         values = (_measure(key, row[key]) for key in _MEASURES)
-        table.add_row(escape(str(name)), f"{row['cells']:,}", *learned, *values)
+        table.add_row(Text(str(name)), f"{row['cells']:,}", *learned, *values)
     if len(rows) > MAX_TYPES:
         table.add_row(f"and {len(rows) - MAX_TYPES} more")
     return table
@@ -92,8 +91,9 @@ def _unknown(rows: pd.DataFrame) -> Table:
     table.add_column("Others are called", overflow="fold")
     for name, row in rows.head(MAX_TYPES).iterrows():
         taken = row["most_often"]
-        called = f"{escape(taken)} ({row['most_often_cells']:,})" if taken is not None else ""
-        table.add_row(escape(str(name)), f"{row['cells']:,}", f"{row['caught']:.1%}", called)
+        called = f"{taken} ({row['most_often_cells']:,})" if taken is not None else ""
+        shares = f"{row['cells']:,}", f"{row['caught']:.1%}"
+        table.add_row(Text(str(name)), *shares, Text(called))
     if len(rows) > MAX_TYPES:
         table.add_row(f"and {len(rows) - MAX_TYPES} more")
     return table
@@ -106,7 +106,7 @@ def _confusions(rows: pd.DataFrame) -> Table:
     for title in ("Cells", "Of the type"):
         table.add_column(title, justify="right")
     for _, row in rows.head(MAX_CONFUSIONS).iterrows():
-        names = escape(row["truth"]), escape(row["given"])
+        names = Text(row["truth"]), Text(row["given"])
         table.add_row(*names, f"{row['cells']:,}", f"{row['share']:.1%}")
     return table
 

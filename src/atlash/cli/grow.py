@@ -71,6 +71,7 @@ def register(
     cells: Annotated[Path, typer.Argument(help="Cells of the new type alone (.h5ad or .zarr).")],
     *,
     name: Annotated[str, typer.Option(help="Name of the new type.")],
+    known_parent: options.KnownParent = None,
     layer: options.Layer = None,
     gene_column: options.GeneColumn = None,
     as_json: options.AsJson = False,
@@ -81,11 +82,13 @@ def register(
     with warnings_as_notes(register):
         loaded = Reference.load(reference, verify=False)
         before = loaded.version
-        loaded.register_type(name, cells, layer=layer, gene_column=gene_column)
+        loaded.register_type(
+            name, cells, layer=layer, gene_column=gene_column, parent=known_parent
+        )
     measured = next(e for e in loaded.meta["registered"] if e["name"] == name)
     _report(loaded, before, as_json=as_json, beside={"registered": measured})
     if not as_json:
-        Console(markup=False).print(
+        Console(markup=False, emoji=False).print(
             f"Of held-out cells, {measured['found']:.1%} of the new type are found and "
             f"{measured['given_up']:.1%} of the known types given up (mean over types)\n"
             f"Hardest to tell from {measured['closest']!r} (AUROC {measured['auroc']:.3f})"
@@ -136,7 +139,7 @@ def _report(
     if as_json:
         print_json(vars(made) | {"changed": made.number != before} | dict(beside or {}))
         return
-    console = Console(markup=False)
+    console = Console(markup=False, emoji=False)
     if made.number == before:
         console.print(f"Nothing to change: version {before} stays")
     else:

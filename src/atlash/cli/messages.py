@@ -23,6 +23,7 @@ _IN_PYTHON = {
     "bits": "n_bits",
     "genes": "n_genes",
     "heads": "n_heads",
+    "known_parent": "parent",
     "layers": "n_layers",
     "parent": "parents",
     "seed": "random_state",

@@ -51,6 +51,13 @@ class MethodOption(StrEnum):
     anchor_walk = "anchor-walk"
 
 
+class AnchorOption(StrEnum):
+    """How cells are compared with anchors; see :class:`atlash.AnnotateConfig`."""
+
+    asymmetric = "asymmetric"
+    hamming = "hamming"
+
+
 class ValuesOption(StrEnum):
     """Forms of the values; see :data:`atlash.config.ValueForm`."""
 
@@ -70,6 +77,10 @@ Scale = Annotated[ScaleOption, typer.Option(help="Scale of the values; 'auto' lo
 MinShared = Annotated[
     float,
     typer.Option(min=0, max=1, help="Least share of the encoder's gene weight to be measured."),
+]
+AnchorMethod = Annotated[
+    AnchorOption,
+    typer.Option(help="What is compared with the anchors: expected bits, or the bits themselves."),
 ]
 MinConfidence = Annotated[
     float, typer.Option(min=0, max=1, help="Least confidence of an assigned cell.")
@@ -123,6 +134,15 @@ MaxUnlabelled = Annotated[
     float, typer.Option(min=0, max=1, help="Greatest share of cells without a label.")
 ]
 
+# of register
+
+KnownParent = Annotated[
+    str | None,
+    typer.Option(
+        "--parent", help="Parent of the new type, of those known; by default it is one itself."
+    ),
+]
+
 # of evaluate
 
 TrueLabelsKey = Annotated[
@@ -164,7 +184,12 @@ Exclude = Annotated[
     str | None,
     typer.Option(help="Column, such as donor, whose value query and cell must not share."),
 ]
-Columns = Annotated[str, typer.Option(help="Columns of the cells found, separated by commas.")]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        help="Columns of the cells found, separated by commas; without --output they are shown."
+    ),
+]
 HitsFile = Annotated[
     Path | None,
     typer.Option("--output", "-o", help="File for all hits (.csv, .parquet or .json)."),

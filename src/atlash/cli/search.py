@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from atlash.cli import options
-from atlash.cli.frames import check_output, write_table
+from atlash.cli.frames import check_output, json_rows, write_table
 from atlash.cli.messages import warnings_as_notes
 from atlash.cli.options import MethodOption, RankingOption, ScaleOption
-from atlash.cli.search_tables import hits_summary, print_hits
+from atlash.cli.search_tables import hits_summary, print_hits, print_nearest
 from atlash.cli.tables import print_json
 
 
@@ -23,7 +23,7 @@ def search(
     where: options.Where = None,
     radius: options.Radius = None,
     exclude: options.Exclude = None,
-    columns: options.Columns = "cell_id,label",
+    columns: options.Columns = None,
     output: options.HitsFile = None,
     ranking: options.Ranking = RankingOption.asymmetric,
     method: options.Method = MethodOption.auto,
@@ -35,9 +35,14 @@ def search(
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Find the cells of a saved reference that are most similar to those of QUERY."""
+    """Find the cells of a saved reference that are most similar to those of QUERY.
+
+    All hits go to --output, with the columns cell_id and label unless --columns names others.
+    Without --output and with --columns the nearest are printed, and with --json all.
+    """
     from atlash.config import SearchConfig
     from atlash.reference import Reference
+    from atlash.reference.columns import CELL_ID, LABEL
     from atlash.tl.search import search as run
 
     if output is not None:
@@ -52,15 +57,21 @@ def search(
         n_threads=threads,
         progress=not quiet,
     )
-    wanted = [name.strip() for name in columns.split(",") if name.strip()]
+    listed = f"{CELL_ID},{LABEL}" if columns is None else columns
+    wanted = [name.strip() for name in listed.split(",") if name.strip()]
+    rows = None
     with warnings_as_notes(search):
         loaded = Reference.load(reference)
         loaded.index.cells.check_columns(wanted)
         hits = run(query, loaded, k, where=where, radius=radius, exclude=exclude, config=config)
         if output is not None:
             write_table(hits.to_arrow(wanted), output)
+        elif columns is not None:
+            rows = hits.to_arrow(wanted)
     summary = hits_summary(hits, output)
     if as_json:
-        print_json(summary)
-    else:
-        print_hits(summary)
+        print_json(summary | ({} if rows is None else {"rows": json_rows(rows)}))
+        return
+    if rows is not None:
+        print_nearest(rows, len(hits))
+    print_hits(summary)

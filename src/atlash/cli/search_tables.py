@@ -9,15 +9,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from atlash.cli.frames import without_bytes
 from atlash.cli.tables import print_written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    import pyarrow as pa
+
     from atlash.tl.hits import Hits
 
 MAX_LABELS = 20
+MAX_HITS = 20
+"""Hits shown: as many of each query as there is room for, and one at least."""
+_NOT_SHOWN = ("score", "row")
+"""Columns of the table of hits that say little to a person."""
 
 
 def hits_summary(hits: Hits, output: Path | None) -> dict[str, Any]:
@@ -45,6 +52,37 @@ def hits_summary(hits: Hits, output: Path | None) -> dict[str, Any]:
         "search": hits.info,
         "output": None if output is None else str(output),
     }
+
+
+def print_nearest(rows: pa.Table, n_queries: int) -> None:
+    """Print the nearest hits of each query.
+
+    Parameters
+    ----------
+    rows
+        From :meth:`atlash.tl.Hits.to_arrow`.
+    n_queries
+        Number of queries.
+    """
+    import numpy as np
+
+    of_each = max(MAX_HITS // max(n_queries, 1), 1)
+    near = np.flatnonzero(rows["rank"].to_numpy() <= of_each)[:MAX_HITS]
+    if not len(near):
+        return
+    console = Console()
+    shown = without_bytes(rows.take(near).drop_columns(list(_NOT_SHOWN)))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in shown.column_names:
+        table.add_column(Text(name), overflow="fold")
+    for row in zip(*(column.to_pylist() for column in shown.columns), strict=True):
+        table.add_row(*(Text("" if value is None else str(value)) for value in row))
+    console.print(table)
+    if len(near) < len(rows):
+        console.print(
+            f"These are {len(near)} of {len(rows):,} hits; --output writes all to a file, "
+            "--json prints them\n"
+        )
 
 
 def print_hits(summary: Mapping[str, Any]) -> None:

@@ -29,8 +29,8 @@ def print_json(content: Mapping[str, Any]) -> None:
 
 
 def print_written(console: Console, output: Path | str) -> None:
-    """Say where results are; a name in brackets is no markup."""
-    console.print(f"Written: {output}", soft_wrap=True, markup=False)
+    """Say where results are; a name in brackets or colons is no markup."""
+    console.print(Text(f"Written: {output}"), soft_wrap=True)
 
 
 def print_reference(

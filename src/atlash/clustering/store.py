@@ -151,11 +151,17 @@ def check_place(path: str | Path) -> None:
     Raises
     ------
     OutputError
-        If its folder is missing or cannot be written, or it is a folder that holds something
-        else than a saved clusterer, which would be lost.
+        If its folder is missing or cannot be written, it is a file, or a folder that holds
+        something else than a saved clusterer, which would be lost.
     """
     folder = Path(path).expanduser()
     check_folder(folder)
+    if folder.is_file():
+        msg = (
+            f"{str(folder)!r} cannot be written: there is a file, and a clusterer is saved as a "
+            "folder. Choose another name."
+        )
+        raise OutputError(msg)
     names = {item.name for item in folder.iterdir()} if folder.is_dir() else set()
     others = {name for name in names if not name.startswith(".")} - {MANIFEST, GENES, WEIGHTS}
     if others or (names and WEIGHTS not in names):

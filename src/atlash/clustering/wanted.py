@@ -30,7 +30,7 @@ _ATTEND = {
 _LEARN = {
     "n_heads": 1, "n_words": 1, "n_bits": 1, "rank": 1, "genes_a_step": 1, "predict_weight": 0,
     "contrast_weight": 0, "heads_weight": 0, "reconstruct_weight": 0, "n_hidden": 1,
-    "n_steps": 0, "batch_size": 1, "learning_rate": _ABOVE_0, "weight_decay": 0,
+    "n_steps": 1, "batch_size": 1, "learning_rate": _ABOVE_0, "weight_decay": 0,
 }  # fmt: skip
 """Least values of options, of attention and of learning."""
 

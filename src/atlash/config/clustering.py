@@ -42,7 +42,7 @@ class LearnConfig:
     n_hidden
         Hidden units of the encoder.
     n_steps, batch_size
-        Optimiser steps, and cells in each.
+        Optimiser steps, at least 1, and cells in each.
     learning_rate, weight_decay
         Of AdamW with a one-cycle schedule.
     """

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from atlash.data.matrix import CompressedRows, RowMatrix, SlicedRows, damaged
+from atlash.data.chunks import check_chunks, warn_of_lost_names
+from atlash.data.matrix import (
+    CompressedRows,
+    RowMatrix,
+    SlicedRows,
+    ascending_bounds,
+    damaged,
+)
 from atlash.data.sniff import HDF5_MAGIC, describe_bytes, describe_group
 from atlash.data.spill import SpilledRows
 from atlash.errors import FileFormatError
@@ -103,6 +110,11 @@ def read_frame(group: Any, key: str, name: str) -> pd.DataFrame:  # noqa: ANN401
     ------
     FileFormatError
         The table is damaged or of an anndata format older than 0.7.
+
+    Warns
+    -----
+    MissingChunksWarning
+        A zarr store lacks names of the index.
     """
     import pandas as pd
     from anndata.io import read_elem
@@ -118,6 +130,7 @@ def read_frame(group: Any, key: str, name: str) -> pd.DataFrame:  # noqa: ANN401
             "anndata wrote it. Read it with `anndata.read_h5ad` and save it again."
         )
         raise FileFormatError(msg)
+    warn_of_lost_names(group[key][group[key].attrs["_index"]], key, name)
     return frame
 
 
@@ -134,7 +147,12 @@ def stored_matrix(element: Any, name: str) -> RowMatrix:  # noqa: ANN401
     Raises
     ------
     FileFormatError
-        The element is neither, or its parts do not fit together.
+        The element is neither, its parts do not fit together, or some are not there.
+
+    Warns
+    -----
+    MissingChunksWarning
+        A zarr store lacks values, which may be zeros.
     """
     if hasattr(element, "dtype"):
         return _stored_dense(element, name)
@@ -157,7 +175,11 @@ def stored_matrix(element: Any, name: str) -> RowMatrix:  # noqa: ANN401
             f"do not fit a matrix of {size[0]:,} x {size[1]:,}"
         )
         raise FileFormatError(damaged(name, msg))
-    return (CompressedRows if kind == "csr" else SpilledRows)(*parts, shape=size, name=name)
+    bounds = ascending_bounds(parts[2], name)
+    across = size[1] if kind == "csr" else size[0]
+    check_chunks(element, bounds=bounds, across=across, name=name)
+    matrix = CompressedRows if kind == "csr" else SpilledRows
+    return matrix(parts[0], parts[1], bounds, shape=size, name=name)
 
 
 def _stored_dense(element: Any, name: str) -> RowMatrix:  # noqa: ANN401

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
-from atlash.checks import checked_config, checked_path, checked_seed
+from atlash.checks import check_option, checked_config, checked_path, checked_seed
 from atlash.config import PretrainConfig, TransformerConfig
 from atlash.data.parallel import ordered_map
 from atlash.errors import FileFormatError
@@ -125,6 +125,7 @@ class PretrainedEncoder:
 
         options = checked_config(config, PretrainConfig)
         folder = checked_path(path)
+        check_option(resume, bool, "resume")
         request = PretrainRequest(
             folder=folder,
             batch_key=batch_key,

@@ -158,11 +158,12 @@ class Reference:
         Raises
         ------
         InputError
-            If ``path`` is no path.
+            If ``path`` is no path, or ``overwrite`` no truth value.
         OutputError
             If there is something at ``path`` that may not be replaced, or it cannot be written.
         """
         path = checked_path(path)
+        check_option(overwrite, bool, "overwrite")
         saved = store.write(
             path,
             meta=self.meta | {"fingerprint": self.fingerprint, "target_sum": self._target_sum},
@@ -194,7 +195,7 @@ class Reference:
         Raises
         ------
         InputError
-            If ``path`` is no path.
+            If ``path`` is no path, or ``verify`` no truth value.
         KeyNotFoundError
             If there is no such version.
         ReferenceFileError
@@ -202,6 +203,7 @@ class Reference:
             another's; the message names the file.
         """
         path = checked_path(path)
+        check_option(verify, bool, "verify")
         stored = store.read(path, verify=verify, version=version)
         meta = dict(stored.meta)
         target, written = (meta.pop(key) for key in _KEPT_APART)

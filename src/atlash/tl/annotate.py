@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from atlash.checks import checked_config
+from atlash.checks import check_option, checked_config
 from atlash.config import AnnotateConfig, InputConfig
 from atlash.data.source import open_source
 from atlash.errors import KeyNotFoundError, did_you_mean
@@ -167,6 +167,7 @@ def annotate_cells(cells: Cells, reference: Reference, request: Request) -> Anno
     """Annotate cells of any source and return what is to be written; see :func:`annotate`."""
     config = request.config
     check_config(config)
+    check_option(request.force, bool, "force")
     check_key_added(request.keys.prefix)
     check_reference(reference)
     source = open_source(cells, request.layer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,6 @@ from atlash.tl.taxonomy import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from atlash.data.source import Cells
@@ -119,7 +118,7 @@ def stored_taxonomy(stored: Stored, keys: AnnotationKeys, reference: Reference |
             "(`key_added`)."
         )
         raise KeyNotFoundError(msg)
-    about = stored.uns.get(keys.provenance, {})
+    about = _about(stored, keys)
     written = about.get("reference_fingerprint")
     if reference is not None and written is not None and written != reference.fingerprint:
         msg = (
@@ -203,7 +202,7 @@ def answers_at_levels(
     )
     if not known.parents:
         return [of_types]
-    settings = stored.uns.get(keys.provenance, {}).get("settings", {})
+    settings = _about(stored, keys).get("settings", {})
     alone = with_parent_alone(obs, keys, types=set(known.types))
     if settings.get("force", False):
         alone[:] = False  # every cell was given a type
@@ -248,5 +247,20 @@ def _of_parents(
     )
 
 
+def _about(stored: Stored, keys: AnnotationKeys) -> Mapping[str, Any]:
+    """Return what annotation wrote down; nothing where another program has the key."""
+    about = stored.uns.get(keys.provenance)
+    return about if isinstance(about, Mapping) else {}
+
+
 def _numbers(obs: pd.DataFrame, column: str) -> NDArray[np.float64] | None:
-    return obs[column].to_numpy(np.float64) if column in obs else None
+    if column not in obs:
+        return None
+    try:
+        return obs[column].to_numpy(np.float64)
+    except (TypeError, ValueError) as error:
+        msg = (
+            f"`obs[{column!r}]` must hold the probability of each label, such as 0.9, but "
+            f"{error}. Rename the column if it holds something else."
+        )
+        raise InputError(msg) from error

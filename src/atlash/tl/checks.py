@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from atlash.checks import check_name, check_threads
+from atlash.checks import check_name, check_option, check_threads
 from atlash.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def check_anndata(adata: object, *, copy: bool = False) -> None:
     """Raise :class:`InputError` if results cannot be written to the cells, as to a path."""
+    check_option(copy, bool, "copy")
     if not copy and getattr(adata, "isbacked", False) and getattr(adata, "is_view", False):
         msg = (
             "Results cannot be written to a part of an AnnData that is on disk. Load the part, "

@@ -104,14 +104,13 @@ def _counts(
 
 def _count(table: pa.Table, columns: list[str]) -> pd.Series[int]:
     """Return the number of rows of each combination; missing values are one of their own."""
-    plain = pa.table(
-        {
-            name: table[name].cast(table[name].type.value_type)
-            if pa.types.is_dictionary(table[name].type)
-            else table[name]
-            for name in columns
-        }
-    )
-    counted = plain.group_by(columns).aggregate([([], "count_all")]).to_pandas()
-    counts: pd.Series[int] = counted.set_index(columns)["count_all"].sort_index()
+    keys = [str(place) for place in range(len(columns))]  # a column may be called `count_all`
+    plain = {
+        key: table[name].cast(table[name].type.value_type)
+        if pa.types.is_dictionary(table[name].type)
+        else table[name]
+        for key, name in zip(keys, columns, strict=True)
+    }
+    counted = pa.table(plain).group_by(keys).aggregate([([], "count_all")]).to_pandas()
+    counts: pd.Series[int] = counted.set_index(keys)["count_all"].sort_index()
     return counts

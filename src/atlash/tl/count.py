@@ -76,7 +76,7 @@ def count_within(
     check_reference(reference)
     index = reference.index
     among = candidates(index.cells, where)
-    groups, names = _groups(index.cells, wanted_columns(by))
+    groups, names = _groups(index.cells, wanted_columns(by, "by"))
     if among is not None:
         outside = np.ones(len(groups), dtype=bool)
         outside[among] = False

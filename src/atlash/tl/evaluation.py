@@ -227,7 +227,7 @@ def _of_nearest(compared: Compared, answers: Answers, kept: NDArray[np.bool_]) -
         result["accuracy_nearest"] = float(right.mean())
     if answers.stated is not None and answers.confidence is not None:
         stated = answers.stated[kept]
-        told = known & (stated != UNASSIGNED)
+        told = known & (stated != UNASSIGNED) & np.isfinite(answers.confidence[kept])
         if told.any():
             right = np.array(compared.names, dtype=object)[compared.truth] == stated
             result["calibration"] = calibration(answers.confidence[kept][told], right[told])

@@ -87,14 +87,15 @@ class Hits:
         Returns
         -------
         Table with the columns ``query``, ``rank`` (from 1), ``distance``, ``score``, ``row``,
-        then those asked for; one of these names becomes ``obs_rank`` and so on.
+        then those asked for; one of these names becomes ``obs_rank`` and so on, or
+        ``obs_obs_rank`` beside a column that is called ``obs_rank``.
 
         Raises
         ------
         KeyNotFoundError
             If there is no such column; the message has the nearest names.
         """
-        wanted = [CELL_ID, LABEL] if columns is None else wanted_columns(columns)
+        wanted = [CELL_ID, LABEL] if columns is None else wanted_columns(columns, "columns")
         about = self._about(wanted)
         rank = np.arange(len(self.rows)) - np.repeat(self.bounds[:-1], np.diff(self.bounds)) + 1
         found = pa.table(
@@ -161,7 +162,7 @@ class Hits:
             If ``of`` does not have one entry a query or names no group, or ``by`` names no
             column.
         """
-        columns = wanted_columns(by)
+        columns = wanted_columns(by, "by")
         if not columns:
             msg = "`by` names no column; name one, such as 'label'."
             raise InputError(msg)

@@ -56,7 +56,7 @@ def markers(
         AnnData, or the path of a ``.h5ad`` file or zarr store: counts, or normalised values on
         a linear or logarithmic scale.
     groups_key
-        Column of ``obs`` with the clusters, at least two. Cells without a value or with
+        Column of ``obs`` with the clusters, at least two. Cells with no value, a blank one or
         ``"unassigned"`` take no part.
     key_added
         Key of ``uns``.

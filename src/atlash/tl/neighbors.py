@@ -17,7 +17,7 @@ from atlash.keys import NeighborKeys
 from atlash.reference.cell_writing import searchable
 from atlash.reference.columns import cells_table
 from atlash.reference.search import SearchIndex
-from atlash.tl.checks import check_key_added
+from atlash.tl.checks import check_anndata, check_key_added
 from atlash.tl.queries import encode_queries
 from atlash.tl.search import check_request
 
@@ -90,12 +90,7 @@ def neighbors(
     config = checked_config(config, SearchConfig)
     check_request(None, None, config)
     fuzzy_union = _fuzzy_union()
-    if not hasattr(adata, "obsp"):
-        msg = (
-            f"`neighbors` writes to an AnnData, got {type(adata).__name__}. Read a file with "
-            "`anndata.read_h5ad(path)`."
-        )
-        raise InputError(msg)
+    check_anndata(adata, copy=copy)
     if not (_is_whole(n_neighbors) and 2 <= n_neighbors <= adata.n_obs):
         msg = (
             f"`n_neighbors` is {n_neighbors!r}, but must be a whole number from 2 to the "

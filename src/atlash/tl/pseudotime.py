@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atlash.checks import check_name
-from atlash.errors import InputError, KeyNotFoundError, did_you_mean
+from atlash.errors import EmptyInputError, InputError, KeyNotFoundError, did_you_mean
 from atlash.keys import PseudotimeKeys
 from atlash.tl.checks import (
     check_anndata,
@@ -78,7 +78,8 @@ def pseudotime(
     KeyNotFoundError
         If the root, a column or the graph does not exist.
     InputError
-        If ``root`` names nothing, ``n_components`` is below 2, or buckets have gaps.
+        If there are no cells, ``root`` names nothing, ``n_components`` is below 2, or buckets
+        have gaps.
 
     Warns
     -----
@@ -132,8 +133,12 @@ def pseudotime(
 def _candidates(adata: AnnData, root: str | tuple[str, str]) -> NDArray[np.int64]:
     """Return the positions of the cells that may be the root.
 
-    Raises `KeyNotFoundError` where there is none, `InputError` where none is named.
+    Raises `EmptyInputError` or `KeyNotFoundError` where there is none, `InputError` where none
+    is named.
     """
+    if not adata.n_obs:
+        msg = "There are no cells to put in an order. Look whether a filter left nothing over."
+        raise EmptyInputError(msg)
     if isinstance(root, str):
         found = np.flatnonzero(adata.obs_names == root)
         if found.size == 0:

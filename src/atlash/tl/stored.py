@@ -36,7 +36,8 @@ def groups_of(
 
     Returns
     -------
-    Groups ``(n_cells,)`` from 0, -1 where the value is missing; names as strings.
+    Groups ``(n_cells,)`` from 0, -1 where the value is missing or blank; names as strings, each
+    once: 1 and ``"1"`` are one group.
 
     Raises
     ------
@@ -50,14 +51,11 @@ def groups_of(
         )
         raise KeyNotFoundError(msg)
     column = obs[key].astype("category").cat.remove_unused_categories()
-    names = [str(name) for name in column.cat.categories]
-    groups = column.cat.codes.to_numpy().astype(np.int32)
-    if without not in names:
-        return groups, names
-    left_out = names.index(without)
-    groups[groups == left_out] = -1
-    groups[groups > left_out] -= 1
-    return groups, names[:left_out] + names[left_out + 1 :]
+    told = [str(name) for name in column.cat.categories]
+    names = [name for name in dict.fromkeys(told) if name.strip() and name != without]
+    place = {name: number for number, name in enumerate(names)}
+    numbers = np.array([*(place.get(name, -1) for name in told), -1], dtype=np.int32)
+    return numbers[column.cat.codes.to_numpy()], names  # the last is what -1 takes
 
 
 def complete_groups_of(obs: pd.DataFrame, key: str) -> tuple[NDArray[np.int32], list[str]]:

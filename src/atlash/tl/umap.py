@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -30,6 +30,7 @@ _REACH = 4.0
 _SPREAD = 0.5
 """Greatest distance of a cell from its mean place, in the same unit."""
 _CHUNK = 8192
+_MOST_SEED = 2**32 - 1
 
 
 def umap(
@@ -91,6 +92,9 @@ def umap(
     check_name(bucket_key, "bucket_key", example="atlash_bucket")
     check_name(use_rep, "use_rep", example="X_atlash")
     check_whole("random_state", random_state, least=0)
+    if random_state > _MOST_SEED:
+        msg = f"`random_state` is {random_state}, but umap-learn takes none above {_MOST_SEED}."
+        raise InputError(msg)
     buckets, names = complete_groups_of(adata.obs, bucket_key)
     X = _coordinates(adata, use_rep)
     fits = is_whole(n_neighbors) and 2 <= n_neighbors < len(names)
@@ -175,7 +179,8 @@ def place_cells(
 def _coordinates(adata: AnnData, use_rep: str) -> NDArray[np.float64]:
     """Return the coordinates of the cells.
 
-    Raises `KeyNotFoundError` or `InvalidValuesError` where they are missing or not finite.
+    Raises `KeyNotFoundError`, `InputError` or `InvalidValuesError` where they are missing, no
+    numbers or not finite.
     """
     if use_rep not in adata.obsm:
         msg = (
@@ -183,7 +188,16 @@ def _coordinates(adata: AnnData, use_rep: str) -> NDArray[np.float64]:
             f"{did_you_mean(use_rep, adata.obsm)} Name the coordinates as `use_rep`."
         )
         raise KeyNotFoundError(msg)
-    X = np.asarray(adata.obsm[use_rep], dtype=np.float64)
+    stored: Any = adata.obsm[use_rep]
+    dense = stored.toarray() if hasattr(stored, "toarray") else stored
+    try:
+        X = np.asarray(dense, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        msg = (
+            f"`obsm[{use_rep!r}]` holds values that are no numbers ({error}). Name the "
+            "coordinates as `use_rep`, for example 'X_atlash'."
+        )
+        raise InputError(msg) from error
     bad = np.flatnonzero(~np.isfinite(X).all(axis=1))
     if bad.size:
         msg = (
