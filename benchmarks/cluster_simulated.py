@@ -16,7 +16,11 @@ import scipy.sparse as sp
 from benchmarks.cluster_sets import ClusterSet
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
+
+    Factors = Callable[[int], NDArray[np.float64]]
 
 DISPERSION = 0.3
 DEPTH_SPREAD = 0.4
@@ -112,13 +116,22 @@ SIMULATED: dict[str, tuple[Discrete | Path, int]] = {
 """Recipe and seed of each development set."""
 
 
-def simulated_set(name: str) -> ClusterSet:
-    """Draw one of the development sets; the same cells each time."""
+def simulated_set(name: str, *, factors: Factors | None = None) -> ClusterSet:
+    """Draw one of the development sets; the same cells each time.
+
+    Parameters
+    ----------
+    name
+        Of :data:`SIMULATED`.
+    factors
+        Given how many cells, it returns what the depth of each is multiplied with.
+    """
     recipe, seed = SIMULATED[name]
     rng = np.random.default_rng(seed)
     draw = _path if isinstance(recipe, Path) else _discrete
     logs, kinds = draw(recipe, rng)  # type: ignore[arg-type]
-    counts = _counts(logs, recipe.depth, rng)
+    depth = recipe.depth if factors is None else recipe.depth * factors(len(logs))
+    counts = _counts(logs, depth, rng)
     genes = np.array([f"g{j}" for j in range(recipe.n_genes)])
     return ClusterSet(name, counts, genes, np.array([f"t{kind}" for kind in kinds]))
 
@@ -202,8 +215,10 @@ def _programme(n_genes: int, rng: np.random.Generator) -> NDArray[np.float64]:
     return moved
 
 
-def _counts(logs: NDArray[np.float64], depth: float, rng: np.random.Generator) -> sp.csr_matrix:
-    """Draw counts with log-normal depth, ``(n_cells, n_genes)``."""
+def _counts(
+    logs: NDArray[np.float64], depth: float | NDArray[np.float64], rng: np.random.Generator
+) -> sp.csr_matrix:
+    """Draw counts with log-normal depth around one for all or one for each, ``(n, n_genes)``."""
     shares = np.exp(logs)
     shares /= shares.sum(axis=1, keepdims=True)
     mean = shares * np.exp(rng.normal(np.log(depth), DEPTH_SPREAD, len(logs)))[:, None]

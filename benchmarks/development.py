@@ -29,10 +29,13 @@ WIDTHS: Variants = {
     "gene networks 192-128 wide": Settings((("n_hidden", 192), ("n_hidden_2", 128))),
     "gene networks 96-64 wide": Settings((("n_hidden", 96), ("n_hidden_2", 64))),
 }
-LOSSES: Variants = {
-    name: Settings((("loss", name),))
-    for name in ("class_balanced", "anchors_adjusted", "balanced_adjusted")
-}
+LOSSES, TAIL_LOSSES = (
+    {name: Settings((("loss", name),)) for name in names}
+    for names in (
+        ("class_balanced", "anchors_adjusted", "balanced_adjusted"),
+        ("anchors_adjusted", "tail_adjusted"),
+    )
+)
 AUGMENTATIONS: Variants = {
     "default": Settings(),
     "no gene jitter": Settings((("gene_jitter", 0.0),)),
@@ -43,6 +46,7 @@ AUGMENTATIONS: Variants = {
 STUDIES = {
     "development": WIDTHS,
     "development_loss": LOSSES,
+    "development_tail_loss": TAIL_LOSSES,
     "development_augmentation": AUGMENTATIONS,
 }
 """Variants of each result."""

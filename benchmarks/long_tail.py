@@ -51,6 +51,7 @@ LOSSES = ("plain", "class_balanced", "focal", "logit_adjusted", "ginf", "clouded
 MIXTURES = {
     "balanced_adjusted": LossConfig(prior_strength=0.5),
     "anchors_adjusted": LossConfig(weights="anchors", prior_strength=1.0),
+    "tail_adjusted": LossConfig(class_balance=0.95, prior_strength=1.0),
 }
 """Class-balanced weights and logit adjustment together, as inner validation suggests to try."""
 SOURCES = {

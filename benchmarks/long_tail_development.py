@@ -35,6 +35,12 @@ VARIANTS = {
     "class_balanced, adjusted at 0.5": LossConfig(prior_strength=0.5),
     "class_balanced, adjusted at 1": LossConfig(prior_strength=1.0),
     "weights in the anchor loss, adjusted at 1": LossConfig(weights="anchors", prior_strength=1.0),
+    **{
+        f"the same, and weights of few cells ({beta:g})": LossConfig(
+            class_balance=beta, prior_strength=1.0
+        )
+        for beta in (0.95, 0.98, 0.99)
+    },
     "class_balanced, noise of 0.5": LossConfig(sigma=0.5),
     "noise of 1": LossConfig(weights="none", sigma=1.0),
 }

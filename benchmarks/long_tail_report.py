@@ -67,9 +67,12 @@ def long_tail(result: dict[str, Any]) -> list[str]:
         title = figure.replace("_", " ").replace("f1", "macro-F1").replace("macro macro", "macro")
         lines += [f"**{title}**", "", *_table(clean, result["data"], figure), ""]
     if result["shared"]:
-        names = ", ".join(f"{data} (seed {seed})" for data, seed in result["shared"])
+        seeds: dict[str, list[str]] = {}
+        for data, seed in result["shared"]:
+            seeds.setdefault(data, []).append(str(seed))
+        names = ", ".join(f"{data} ({', '.join(own)})" for data, own in seeds.items())
         lines += [
-            f"Means over the runs that all losses and peers have, without mining: {names}.",
+            f"Means over the runs that all losses and peers have (seeds), no mining: {names}.",
             "",
         ]
         lines += [
@@ -85,6 +88,24 @@ def long_tail(result: dict[str, Any]) -> list[str]:
             lines.append(f"| {method} | {' | '.join(figures)} |")
         lines.append("")
     return [*lines, *_errors(rows, result)]
+
+
+def development(result: dict[str, Any]) -> list[str]:
+    """Lay out what inner validation says of losses: means over data and seeds, and the tails."""
+    rows = result["runs"]
+    data = list(dict.fromkeys(row["data"] for row in rows))
+    tails = " | ".join(f"tail of {name}" for name in data)
+    lines = [
+        f"| loss | tail | macro-F1 | accuracy | {tails} |",
+        "|---" * (len(data) + 4) + "|",
+    ]
+    for variant, means in result["means"].items():
+        own = [row for row in rows if row["variant"] == variant]
+        of_data = (fmean(row["tail_f1"] for row in own if row["data"] == name) for name in data)
+        cells = [means["tail_f1"], means["macro_f1"], means["accuracy"], *of_data]
+        lines.append(f"| {variant} | {' | '.join(f'{value:.4f}' for value in cells)} |")
+    n_seeds = len({row["seed"] for row in rows})
+    return [*lines, "", f"Seeds: {n_seeds}."]
 
 
 def _table(rows: list[Row], data: list[str], figure: str) -> list[str]:

@@ -59,6 +59,25 @@ def _by_set(rows: list[Row], method: str, figure: str) -> dict[str, float]:
     return {name: fmean(values) for name, values in own.items()}
 
 
+def clustering_depth(result: Result) -> list[str]:
+    """Lay out the mean ARI of each method at each kind of depth, then each set."""
+    rows = result["runs"]
+    kinds, sets = (list(dict.fromkeys(row[key] for row in rows)) for key in ("depth", "set"))
+    ari = {(row["method"], row["depth"], row["set"]): row["ari"] for row in rows}
+    lines = [
+        f"| mean ARI; by set | {' | '.join(kinds)} |",
+        "|---" * (len(kinds) + 1) + "|",
+    ]
+    for method in dict.fromkeys(row["method"] for row in rows):
+        cells = []
+        for kind in kinds:
+            own = [ari[method, kind, name] for name in sets if (method, kind, name) in ari]
+            each = ", ".join(f"{value:.2f}" for value in own)
+            cells.append(f"{fmean(own):.3f}; {each}" if own else "")
+        lines.append(f"| {method} | {' | '.join(cells)} |")
+    return [*lines, "", f"Sets: {', '.join(sets)}. One seed."]
+
+
 def clustering_scale(result: Result) -> list[str]:
     """Lay out seconds, memory and agreement by size, and the targets."""
     rows = (

@@ -76,6 +76,18 @@ def test_the_default_loss_is_the_one_with_adjusted_anchors():
     )
 
 
+def test_types_of_few_cells_weigh_more_in_the_loss_over_types():
+    """By the effective number of at most 20 cells, so that common types weigh nearly alike."""
+    adjusted = at("tail_adjusted")
+    np.testing.assert_array_equal(adjusted.weights, at("anchors_adjusted").weights)
+    effective = np.array([(1 - 0.95**n) / 0.05 for n in (50, 30, 2)])
+    expected = (1 / effective) * 3 / (1 / effective).sum()
+    np.testing.assert_allclose(adjusted.similarity_weights, expected, rtol=1e-5)
+    own = LossConfig(class_balance=CONFIG.class_balance, prior_strength=1.0)
+    both = at(LossConfig(prior_strength=1.0))
+    assert at(own)(codes(), TARGET) == both(codes(), TARGET)
+
+
 def test_plain_cross_entropy_weighs_all_cells_alike():
     objective, flat = at("plain"), codes().reshape(12, 16)
     target, anchors = TARGET.repeat(2, 1), torch.from_numpy(ANCHORS).float()

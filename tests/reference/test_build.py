@@ -230,6 +230,7 @@ def test_a_misspelt_loss_is_answered_with_a_suggestion():
         ("mean", (float("nan"), float("inf"))),
         ("sigma", (-0.1, float("nan"), float("inf"))),
         ("prior_strength", (-1.0, float("nan"))),
+        ("class_balance", (-0.1, 1.0, "high")),
         ("margin", (-0.1, float("nan"))),
         ("focus", (-1.0, float("inf"))),
         ("clip", (0.0, -1.0, float("nan"))),

@@ -24,6 +24,7 @@ class LossOption(StrEnum):
     """Losses by name; see :func:`atlash.config.rare.loss_config`."""
 
     anchors_adjusted = "anchors_adjusted"
+    tail_adjusted = "tail_adjusted"
     class_balanced = "class_balanced"
     plain = "plain"
     focal = "focal"

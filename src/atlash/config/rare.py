@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 LossName = Literal[
     "anchors_adjusted",
+    "tail_adjusted",
     "class_balanced",
     "plain",
     "focal",
@@ -34,6 +35,9 @@ class LossConfig:
     weights
         Where class-balanced weights (``TrainConfig.class_balance``) enter: in the anchor loss and
         the loss over types (``"both"``), in the anchor loss alone, or nowhere.
+    class_balance
+        Beta of these weights in the loss over types, in [0, 1): from about ``1 / (1 - beta)``
+        cells on, types weigh alike. ``None`` takes ``TrainConfig.class_balance`` there too.
     mean, sigma
         Mean and standard deviation of the Gaussian noise of every cell and type; a ``sigma`` of 0
         adds none.
@@ -58,6 +62,7 @@ class LossConfig:
     """
 
     weights: Weighed = "both"
+    class_balance: float | None = None
     mean: float = 0.0
     sigma: float = 0.0
     clip: float | None = None
@@ -72,6 +77,7 @@ class LossConfig:
 
 _NAMED: dict[str, LossConfig] = {
     "anchors_adjusted": LossConfig(weights="anchors", prior_strength=1.0),
+    "tail_adjusted": LossConfig(class_balance=0.95, prior_strength=1.0),
     "class_balanced": LossConfig(),
     "plain": LossConfig(weights="none"),
     "focal": LossConfig(weights="none", focus=2.0),
@@ -98,14 +104,15 @@ def loss_config(loss: LossName | LossConfig) -> LossConfig:
     ----------
     loss
         ``"anchors_adjusted"``, the default: class-balanced weights in the anchor loss alone, and
-        logit adjustment in the loss over types. ``"class_balanced"``: weights by the effective
-        number of cells (Cui et al., CVPR 2019) in both. ``"plain"``: the cross entropy.
-        ``"focal"``: easy cells count less. ``"logit_adjusted"`` or, the same at its strength of
-        1, ``"balanced_softmax"``: rarer types must win by more. ``"balanced_adjusted"``:
-        class-balanced weights and half of that adjustment, for long tails. ``"ginf"``: Gaussian
-        inflation (Celler, arXiv 2504.00020), noise that grows with rarity. ``"clouded"``: the
-        Gaussian clouded logit (Li, Cheung and Lu, CVPR 2022), one-sided noise on cosines with a
-        margin.
+        logit adjustment in the loss over types. ``"tail_adjusted"``, for long tails: the same,
+        and weights in the loss over types that tell types of few cells from each other, and no
+        others. ``"class_balanced"``: weights by the effective number of cells (Cui et al., CVPR
+        2019) in both. ``"plain"``: the cross entropy. ``"focal"``: easy cells count less.
+        ``"logit_adjusted"`` or, the same at its strength of 1, ``"balanced_softmax"``: rarer
+        types must win by more. ``"balanced_adjusted"``: class-balanced weights and half of that
+        adjustment. ``"ginf"``: Gaussian inflation (Celler, arXiv 2504.00020), noise that grows
+        with rarity. ``"clouded"``: the Gaussian clouded logit (Li, Cheung and Lu, CVPR 2022),
+        one-sided noise on cosines with a margin.
 
     Raises
     ------

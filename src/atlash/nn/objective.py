@@ -69,12 +69,14 @@ class Objective(nn.Module):
         self.config = config
         loss = loss_config(config.loss)
         counts = np.maximum(np.bincount(labels, minlength=len(anchors)), 1)
-        balanced = class_weights(counts, beta=config.class_balance)
-        even = np.ones(len(counts))
-        for name, weights in (
-            ("weights", even if loss.weights == "none" else balanced),
-            ("similarity_weights", balanced if loss.weights == "both" else even),
+        beta = config.class_balance
+        of_similarity = beta if loss.class_balance is None else loss.class_balance
+        for name, weighed, balance in (
+            ("weights", loss.weights != "none", beta),
+            ("similarity_weights", loss.weights == "both", of_similarity),
         ):
+            # a beta of 0 weighs all alike
+            weights = class_weights(counts, beta=balance if weighed else 0.0)
             self.register_buffer(name, torch.from_numpy(weights.astype(np.float32)))
         self.tail = TailLoss(counts, loss, random_state=random_state)
         self.similarity_scale = config.similarity_scale if loss.scale is None else 1.0

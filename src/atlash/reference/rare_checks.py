@@ -19,7 +19,9 @@ _LOSS: tuple[_Range, ...] = (
     ("a finite number", math.isfinite, ("mean",)),
     ("at least 0", lambda x: x >= 0, ("sigma", "prior_strength", "margin", "focus")),
     ("above 0", lambda x: x > 0, ("clip", "scale", "epsilon")),
+    ("from 0 to below 1", lambda x: 0 <= x < 1, ("class_balance",)),
 )
+_OPTIONAL = frozenset({"clip", "scale", "class_balance"})
 _MINING: tuple[_Range, ...] = (
     ("above 0 and at most 1", lambda x: 0 < x <= 1, ("hard_share", "steps_share", "rate_factor")),
     ("above 0 and below 1", lambda x: 0 < x < 1, ("mixed_share",)),
@@ -58,7 +60,7 @@ def _check(where: str, options: object, ranges: tuple[_Range, ...]) -> None:
     for wanted, holds, names in ranges:
         for name in names:
             value = getattr(options, name)
-            if value is None and name in {"clip", "scale"}:
+            if value is None and name in _OPTIONAL:
                 continue
             if not (isinstance(value, int | float) and holds(value) and value < math.inf):
                 msg = f"`{where}.{name}` is {value!r}, but must be {wanted}."
