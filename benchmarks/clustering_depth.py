@@ -2,6 +2,8 @@
 
 Development sets are drawn again: as they are, with half of the cells at .4 of their depth, as two
 runs give it, and with depth that varies twice as much. The runs are drawn without regard to type.
+The eight real sets tell what taking depth off places (``even_depth``) costs where no unevenness
+is known of.
 """
 
 from __future__ import annotations
@@ -14,11 +16,13 @@ import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
 import atlash
+from atlash.config import ClusterConfig
+from benchmarks.cluster_sets import REAL, real_set
 from benchmarks.cluster_simulated import DEPTH_SPREAD, SIMULATED, simulated_set
 from benchmarks.clustering import recipe
 from benchmarks.machine import write_result
 from benchmarks.peers.scanpy_clusters import leiden, with_graph
-from benchmarks.product_clustering import clustered, source
+from benchmarks.product_clustering import Variant, clustered, source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,10 +31,11 @@ if TYPE_CHECKING:
 
     from benchmarks.cluster_sets import ClusterSet
 
-SETS = ("d0", "d2", "d5", "d7", "p0")
+SETS = ("d0", "d2", "p0")
 SHALLOW = 0.4
 """Depth of the second run, over that of the first."""
 RUN = "run"
+AS_IT_IS = "real sets"
 Row = dict[str, Any]
 
 
@@ -39,18 +44,30 @@ def main(arguments: list[str]) -> None:
         prog="python -m benchmarks clustering-depth", description=__doc__
     )
     parser.add_argument("--sets", nargs="+", choices=SIMULATED, default=list(SETS))
+    parser.add_argument("--real", nargs="*", choices=REAL, default=list(REAL))
     options = parser.parse_args(arguments)
-    rows = []
+    rows: list[Row] = []
     for name in options.sets:
         for depth, of in _drawn(name).items():
-            for method, labels in _clusters(of, depth):
-                ari = float(adjusted_rand_score(of.truth, labels))
-                n_clusters = len(np.unique(labels))
-                row = {"set": name, "depth": depth, "method": method, "ari": ari}
-                rows.append(row | {"n_clusters": n_clusters, "n_types": len(np.unique(of.truth))})
-                print(rows[-1], flush=True)
+            rows += (_row(of, depth, *found) for found in _clusters(of, depth))
+    for name in options.real:
+        of = real_set(name)
+        rows += (_row(of, AS_IT_IS, *found) for found in _ours(of))
     result = {"source": source(), "peer": recipe(), "runs": rows, "means": means(rows)}
     print(write_result("clustering_depth", result))
+
+
+def _row(of: ClusterSet, depth: str, method: str, labels: NDArray[np.int32]) -> Row:
+    row = {
+        "set": of.name,
+        "depth": depth,
+        "method": method,
+        "ari": float(adjusted_rand_score(of.truth, labels)),
+        "n_clusters": len(np.unique(labels)),
+        "n_types": len(np.unique(of.truth)),
+    }
+    print(row, flush=True)
+    return row
 
 
 def means(rows: list[Row]) -> list[Row]:
@@ -89,14 +106,19 @@ def _drawn(name: str) -> dict[str, ClusterSet]:
 
 def _clusters(of: ClusterSet, depth: str) -> Iterator[tuple[str, NDArray[np.int32]]]:
     """Yield the clusters of each method."""
-    yield "atlash", clustered(of.cells, 0)
+    yield from _ours(of)
     if depth == "two runs":
         cells = of.cells
         cells.obs[RUN] = runs_of(cells.n_obs).astype(str)
-        config = atlash.ClusterConfig(n_threads=1, progress=False)
+        config = ClusterConfig(n_threads=1, progress=False)
         atlash.tl.cluster(cells, batch_key=RUN, config=config)
         codes = cells.obs["atlash_cluster"].cat.codes
         yield "atlash, runs as batches", np.asarray(codes, dtype=np.int32)
     graph = with_graph(of.cells, 0)
     for resolution in (1.0, 0.3):
         yield f"scanpy at {resolution:g}", leiden(graph, resolution, 0)
+
+
+def _ours(of: ClusterSet) -> Iterator[tuple[str, NDArray[np.int32]]]:
+    yield "atlash", clustered(of.cells, 0)
+    yield "atlash, even_depth", clustered(of.cells, 0, Variant(ClusterConfig(even_depth=True)))

@@ -75,7 +75,11 @@ def clustering_depth(result: Result) -> list[str]:
             each = ", ".join(f"{value:.2f}" for value in own)
             cells.append(f"{fmean(own):.3f}; {each}" if own else "")
         lines.append(f"| {method} | {' | '.join(cells)} |")
-    return [*lines, "", f"Sets: {', '.join(sets)}. One seed."]
+    of_kind = (
+        f"{kind}: {', '.join(dict.fromkeys(row['set'] for row in rows if row['depth'] == kind))}"
+        for kind in kinds
+    )
+    return [*lines, "", f"Sets, in this order: {'; '.join(of_kind)}. One seed."]
 
 
 def clustering_scale(result: Result) -> list[str]:

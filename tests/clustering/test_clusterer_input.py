@@ -210,6 +210,7 @@ def test_depth_alone_makes_no_clusters(cluster):
         ({"attention": AttentionConfig("kernel", block_size=0)}, "`block_size` is 0"),
         ({"attention": AttentionConfig("transformer", n_heads=0)}, "`n_heads` is 0"),
         ({"learn": LearnConfig(n_words=0)}, "`n_words` is 0, but must be at least 1"),
+        ({"even_depth": "yes"}, "`even_depth` is 'yes'"),
         ({"learn": LearnConfig(n_steps=0)}, "`n_steps` is 0, but must be at least 1"),
         ({"learn": LearnConfig(batch_size=0)}, "`batch_size` is 0"),
         ({"learn": LearnConfig(learning_rate=np.nan)}, "`learning_rate` is nan, .* above 0"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, kstest
 
-from atlash.clustering._rows import halve
+from atlash.clustering._rows import halve, thin
 from atlash.clustering.places import places_on
 from atlash.clustering.sketch import draw_share, join, keep, keys_of
 from atlash.data.normalize import Projected
@@ -45,6 +45,49 @@ def test_halves_are_binomial(count):
     expected = np.random.default_rng(1)
     like = expected.binomial(count, 0.5, 20_000) + expected.random(20_000) - 0.5
     assert kstest(smooth, like).pvalue > 1e-3
+
+
+def thinned(counts, key, sixteenths):
+    X = sp.csr_array(np.atleast_2d(np.asarray(counts, dtype=np.float32)))
+    kept = np.empty_like(X.data)
+    thin(X.indptr.astype(np.int64), X.indices, X.data, key, sixteenths, kept)
+    return sp.csr_array((kept, X.indices, X.indptr), X.shape).toarray(), X.toarray()
+
+
+@pytest.mark.parametrize("sixteenths", [1, 4, 7, 15])
+@pytest.mark.parametrize("count", [1, 40, 64, 130])
+def test_what_thinning_keeps_is_binomial(count, sixteenths):
+    n = 6000
+    kept, _ = thinned(np.full((n, 1), count), keys(n), sixteenths)
+    drawn = binom(count, sixteenths / 16)
+    assert abs(kept.mean() - drawn.mean()) < 4 * drawn.std() / np.sqrt(n)
+    assert abs(kept.var() / drawn.var() - 1) < 5 * np.sqrt((2 + 1 / drawn.var()) / n)
+    smooth = kept[:, 0] + np.random.default_rng(0).random(n) - 0.5
+    expected = np.random.default_rng(1)
+    like = expected.binomial(count, sixteenths / 16, 20_000) + expected.random(20_000) - 0.5
+    assert kstest(smooth, like).pvalue > 1e-3
+
+
+@given(st.lists(st.floats(0, 300, width=32), min_size=1, max_size=12), st.integers(1, 15))
+def test_what_thinning_keeps_is_part_of_the_whole(counts, sixteenths):
+    kept, whole = thinned([counts], keys(1), sixteenths)
+    assert (kept >= 0).all()
+    assert (kept <= whole * (1 + 1e-6)).all()
+
+
+def test_what_is_no_whole_molecule_is_kept_or_lost_as_one():
+    kept, _ = thinned(np.full((4000, 1), 0.5), keys(4000), 4)
+    assert set(np.unique(kept)) == {0.0, 0.5}
+    assert abs((kept > 0).mean() - 1 / 4) < 4 * np.sqrt(1 / 4 * 3 / 4 / 4000)
+
+
+def test_thinned_cells_lie_around_the_whole_in_any_company(dealt, surveyed):
+    axes, sketch = dealt
+    on_axes = places_on(axes.matrix, surveyed.genes)
+    whole, found = on_axes.of(sketch.logged), sketch.thinned(on_axes, 8)
+    assert np.corrcoef(whole[:, 0], found[:, 0])[0, 1] > 0.9
+    alone = sketch[np.array([7, 3])].thinned(on_axes, 8)
+    np.testing.assert_array_equal(alone, found[[7, 3]])
 
 
 def test_halves_of_genes_cells_and_splits_are_thrown_each_by_itself():

@@ -46,7 +46,7 @@ def main(folder: Path) -> None:
     query.X = query.X.multiply(kept[:, None]).tocsr()  # the first cell has no counts
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    config = ClusterConfig(progress=False, n_genes=60, n_neighbors=10, n_runs=5)
+    config = ClusterConfig(progress=False, n_genes=60, n_neighbors=10, n_runs=5, even_depth=True)
     clusterer = HashClusterer(config=config).fit(cells, batch_key="batch")
     clusterer.save(folder / "clusterer")
     found = clusterer.predict(query, batch_key="batch")

@@ -40,7 +40,7 @@ def query(stored):
 
 
 def test_there_is_one_of_each_format():
-    assert [path.name for path in FOLDERS] == ["v1", "v2"]
+    assert [path.name for path in FOLDERS] == ["v1", "v2", "v3"]
 
 
 def test_it_loads_with_its_clusters(loaded):
@@ -50,6 +50,10 @@ def test_it_loads_with_its_clusters(loaded):
 
 def test_batches_are_kept_from_the_second_format_on(golden, loaded):
     assert loaded.model_.batch_names == (() if golden.name == "v1" else ("b1", "b2"))
+
+
+def test_what_depth_does_is_kept_from_the_third_format_on(golden, loaded):
+    assert (loaded.model_.depth_effect is not None) == (golden.name not in {"v1", "v2"})
 
 
 def test_cells_are_put_where_they_were(loaded, query, stored):

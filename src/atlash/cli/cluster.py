@@ -23,6 +23,7 @@ def cluster(
     batch_key: options.IntegratedKey = None,
     n_clusters: options.NClusters = None,
     resolution: options.Resolution = None,
+    even_depth: options.EvenDepth = False,
     save: options.ClustererFolder = None,
     layer: options.Layer = None,
     gene_column: options.GeneColumn = None,
@@ -48,6 +49,7 @@ def cluster(
         check_outside(save)
         check_place(save)
     config = ClusterConfig(
+        even_depth=even_depth,
         layer=layer,
         gene_column=gene_column,
         scale=scale.value,

@@ -211,6 +211,10 @@ NClusters = Annotated[
 Resolution = Annotated[
     float | None, typer.Option(help="Resolution of Leiden, its clusters taken as they are.")
 ]
+EvenDepth = Annotated[
+    bool,
+    typer.Option("--even-depth", help="Take off what depth does to cells, for pooled runs."),
+]
 ClustererFolder = Annotated[
     Path | None, typer.Option(help="Folder to save the fitted clusterer in.")
 ]

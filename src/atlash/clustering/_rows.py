@@ -13,6 +13,8 @@ _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _S27, _S30, _S31 = np.uint64(27), np.uint64(30), np.uint64(31)
 _WORD = 64
+_THINNING = np.uint64(1023)
+"""Stands where the number of a split does."""
 
 
 @numba.njit(cache=True, nogil=True)
@@ -126,3 +128,54 @@ def halve(  # noqa: PLR0917
             half[entry] = thrown
             if rest > 0 and mixed(stream) & np.uint64(1):
                 half[entry] += rest
+
+
+@numba.njit(cache=True, nogil=True)
+def _some_set(stream: np.uint64, sixteenths: int) -> np.uint64:
+    """Return a word with each bit set with a probability of so many sixteenths, below 16.
+
+    Four random words give each bit a number below 16; it is set where that is small enough.
+    """
+    less, undecided = np.uint64(0), ~np.uint64(0)
+    for place in range(3, -1, -1):
+        word = mixed(stream ^ mixed(np.uint64(place)))
+        if (sixteenths >> place) & 1:
+            less |= undecided & ~word
+            undecided &= word
+        else:
+            undecided &= ~word
+    return less
+
+
+@numba.njit(cache=True, nogil=True)
+def thin(  # noqa: PLR0917
+    indptr: Integers,
+    features: NDArray[np.int32],
+    counts: NDArray[np.float32],
+    key: NDArray[np.uint64],
+    sixteenths: int,
+    kept: NDArray[np.float32],
+) -> None:
+    """Write how much of each count ``(n_stored,)`` a thinned copy of its cell keeps.
+
+    Each molecule is kept with a probability of 1 to 15 sixteenths, which the cell's key and the
+    feature decide. What is left over a whole number is kept or lost as one.
+    """
+    for row in range(indptr.size - 1):
+        for entry in range(indptr[row], indptr[row + 1]):
+            stream = mixed(
+                key[row] ^ mixed(np.uint64(features[entry]) * np.uint64(1024) + _THINNING)
+            )
+            left = np.int64(np.floor(counts[entry]))
+            rest = counts[entry] - np.float32(left)
+            n_kept = 0
+            while left > 0:
+                stream = mixed(stream)
+                word = _some_set(stream, sixteenths)
+                if left < _WORD:
+                    word &= (np.uint64(1) << np.uint64(left)) - np.uint64(1)
+                n_kept += _n_set(word)
+                left -= _WORD
+            kept[entry] = n_kept
+            if rest > 0 and _some_set(mixed(stream), sixteenths) & np.uint64(1):
+                kept[entry] += rest

@@ -118,6 +118,7 @@ class HashClusterer:
             sizes=fitted.buckets.sizes,
             cluster=fitted.cluster_of_bucket,
             batch_names=() if told_batches is None else told_batches.names,
+            depth_effect=fitted.depth_effect,
             offsets=fitted.offsets,
             rare=fitted.rare.types(fitted.cluster_of_bucket),
         )

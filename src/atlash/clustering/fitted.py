@@ -29,6 +29,8 @@ class Fitted:
         What brings new cells into buckets; ``learned`` is ``None`` without learning.
     heads
         What gives hash codes.
+    depth_effect
+        What depth does to places ``(n_axes,)``, which was taken off; ``None`` if it was not.
     offsets
         What brought batches together; ``None`` without batches.
     cluster_of_bucket
@@ -55,6 +57,7 @@ class Fitted:
     learned: LearnedEmbedding | None
     buckets: Buckets
     heads: HeadWeights
+    depth_effect: NDArray[np.float32] | None
     offsets: BatchOffsets | None
     cluster_of_bucket: NDArray[np.int32]
     rows: NDArray[np.int64]

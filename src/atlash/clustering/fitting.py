@@ -10,6 +10,7 @@ import numpy as np
 
 from atlash.clustering.axes import learn_axes
 from atlash.clustering.batches import correct
+from atlash.clustering.depth import at_one_depth, depth_effect
 from atlash.clustering.division import by_size, divide_as_wanted, join_as_wanted, refined
 from atlash.clustering.embedding import after_attention, hash_heads, learn_places
 from atlash.clustering.evidence import gather
@@ -64,6 +65,10 @@ def fit(
     to_places = learn_places(sketch, on_axes, config=config, random_state=wanted.random_state)
     clock.stop("learning")
     rows, places = place(found, to_places, config)
+    effect = depth_effect(sketch, to_places) if config.even_depth else None
+    depth = found.library / found.bound.target
+    if effect is not None:
+        places = at_one_depth(places, depth[rows], effect)
     offsets = None
     if batches is not None:
         places, offsets = correct(places, batches[rows], n_threads=config.n_threads)
@@ -78,7 +83,7 @@ def fit(
         to_places,
         everyone=sketch,
         config=config,
-        move=_mover(offsets, batches, config),
+        move=_mover((effect, depth), (offsets, batches), config),
     )
     joined, steps = join_as_wanted(partition, gathered, config=config, wanted=wanted, axes=axes)
     clock.stop("joining")
@@ -92,6 +97,7 @@ def fit(
         learned=to_places.learned,
         buckets=rare.buckets,
         heads=hash_heads(places, to_places.learned, config),
+        depth_effect=effect,
         offsets=offsets,
         cluster_of_bucket=by_size(rare.cluster, rare.buckets),
         rows=rows,
@@ -142,12 +148,21 @@ def place(
 
 
 def _mover(
-    offsets: BatchOffsets | None, batches: NDArray[np.int32] | None, config: ClusterConfig
-) -> Move | None:
-    """Return what takes batches off cells at rows of the source; ``None`` without batches."""
-    if offsets is None or batches is None:
-        return None
-    return lambda places, rows: offsets.apply(places, batches[rows], n_threads=config.n_threads)
+    by_depth: tuple[NDArray[np.float32] | None, NDArray[np.float64]],
+    by_batch: tuple[BatchOffsets | None, NDArray[np.int32] | None],
+    config: ClusterConfig,
+) -> Move:
+    """Return what takes depth and batches off cells at rows of the source, where wanted."""
+    (effect, depth), (offsets, batches) = by_depth, by_batch
+
+    def move(places: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        if effect is not None:
+            places = at_one_depth(places, depth[rows], effect)
+        if offsets is not None and batches is not None:
+            places = offsets.apply(places, batches[rows], n_threads=config.n_threads)
+        return places
+
+    return move
 
 
 def _group(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from atlash.clustering.depth import at_one_depth
 from atlash.clustering.places import places_on
 from atlash.clustering.rare_types import RareType, rare_among
 from atlash.data.parallel import ordered_map
@@ -51,6 +52,8 @@ class ClusterModel:
         Batches that were brought together, in the order of the offsets; none without.
     offsets
         What moves cells of these; ``None`` without batches.
+    depth_effect
+        What depth does to places ``(n_axes,)``, taken off; ``None`` leaves it.
     rare
         Rare types. The last buckets are theirs, in this order: no cell falls into them by its
         place.
@@ -65,6 +68,7 @@ class ClusterModel:
     cluster: NDArray[np.int32]
     batch_names: tuple[str, ...]
     offsets: BatchOffsets | None
+    depth_effect: NDArray[np.float32] | None = None
     rare: tuple[RareType, ...] = ()
 
     @property
@@ -79,8 +83,12 @@ class ClusterModel:
 
         def work(item: tuple[slice, csr_array]) -> int:
             part = bound.project(item[1], item[0])
-            places[part.rows] = on_axes.of(part.X, bound.measured_features)
-            places[part.rows][part.library == 0] = np.nan
+            found = on_axes.of(part.X, bound.measured_features)
+            found[part.library == 0] = np.nan
+            if self.depth_effect is not None:
+                depth = np.where(part.library > 0, part.library / bound.target, 1)
+                found = at_one_depth(found, depth, self.depth_effect)
+            places[part.rows] = found
             return part.X.shape[0]
 
         chunks = bound.source.chunks(config.chunk_size)

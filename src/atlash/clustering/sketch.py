@@ -83,6 +83,24 @@ class Sketch:
             places.of(self._with(np.log1p(factor * second))),
         )
 
+    def thinned(self, places: Places, sixteenths: int) -> NDArray[np.float32]:
+        """Return the places ``(n, n_axes)`` of copies that keep a share of the molecules.
+
+        Parameters
+        ----------
+        places
+            What brings expression onto axes.
+        sixteenths
+            The share, 1 to 15. Which molecules a cell keeps is up to what it holds.
+        """
+        from atlash.clustering._rows import thin
+
+        bounds = self.counts.indptr.astype(np.int64)
+        kept = np.empty_like(self.counts.data)
+        thin(bounds, self.counts.indices, self.counts.data, self.key, sixteenths, kept)
+        factor = np.repeat(self.factor * np.float32(16 / sixteenths), np.diff(bounds))
+        return places.of(self._with(np.log1p(factor * kept)))
+
     def second_half(self, split: int) -> sp.csr_array:
         """Return the counts of the second halves ``(n, n_features)``, CSR float32."""
         return self._with(self._dealt(split)[1])

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
     from atlash.nn.hash_codes import HeadWeights
 
-FORMAT = 2
-"""Format 1 kept no batches and no rare types."""
+FORMAT = 3
+"""Format 1 kept no batches and no rare types, format 2 no effect of depth."""
 HEADS, LEARNED, OFFSETS, RARE = "heads.", "learned.", "offsets.", "rare."
+DEPTH = "depth_effect"
 MANIFEST, GENES, WEIGHTS = "manifest.json", "genes.parquet", "weights.safetensors"
 
 
@@ -107,6 +108,7 @@ def read(path: str | Path) -> tuple[ClusterModel, dict[str, Any]]:
         cluster=arrays["cluster"],
         batch_names=tuple(facts.get("batches", ())),
         offsets=BatchOffsets.from_arrays(offsets) if offsets else None,
+        depth_effect=arrays.get(DEPTH),
         rare=rare_from_arrays(_named(arrays, RARE)),
     )
     return model, facts
@@ -127,6 +129,8 @@ def _arrays(model: ClusterModel) -> dict[str, NDArray[Any]]:
     named |= {RARE + name: array for name, array in rare_arrays(model.rare).items()}
     if model.learned is not None:
         named |= {LEARNED + name: array for name, array in model.learned.arrays().items()}
+    if model.depth_effect is not None:
+        named[DEPTH] = model.depth_effect
     if model.offsets is not None:
         named |= {OFFSETS + name: array for name, array in model.offsets.arrays().items()}
     return {name: np.ascontiguousarray(array) for name, array in named.items()}

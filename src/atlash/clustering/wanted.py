@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atlash.checks import check_name, checked_config, checked_seed
+from atlash.checks import check_name, check_option, checked_config, checked_seed
 from atlash.config import LearnConfig
 from atlash.errors import InputError
 
@@ -79,6 +79,8 @@ def checked(
     if not auto and resolution is not None:
         msg = "Give `n_clusters` or `resolution`, not both: each decides the number of clusters."
         raise InputError(msg)
+    for name in ("rare_types", "even_depth"):
+        check_option(getattr(config, name), bool, name)
     check_name(config.layer, "layer")
     check_name(config.gene_column, "gene_column")
     for options, least in ((config, _LEAST), (config.attention, _ATTEND), (config.learn, _LEARN)):

@@ -128,6 +128,9 @@ class ClusterConfig:
     rare_types
         Look for rare types inside the clusters, where their number is to be found and no batches
         are named.
+    even_depth
+        Take off places what depth does to them, as thinned copies of cells tell it: for runs of
+        unlike depth that no ``batch_key`` names. Off, as it helps on simulated cells alone.
     learn
         How an embedding of the places is learned; ``None`` takes the places as they are, which
         was never worse in the benchmarks.
@@ -159,6 +162,7 @@ class ClusterConfig:
     least_agreement: float = 0.9
     least_distance: float = 0.3
     rare_types: bool = True
+    even_depth: bool = False
     learn: LearnConfig | None = None
     attention: AttentionConfig = field(default_factory=AttentionConfig)
     refine_steps: int = 0
