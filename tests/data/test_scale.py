@@ -117,6 +117,14 @@ def test_negative_whole_numbers(counts):
         detect(values)
 
 
+@pytest.mark.parametrize("scale", ["log1p", "normalized"])
+def test_a_few_negative_values_are_no_scaling(counts, scale):
+    values = transform(counts, scale, 1e4)
+    values[7, 3] = values[200, 5] = -0.5
+    with pytest.raises(InvalidValuesError, match=r"gene '3' in cell '7' \(row 7\) is -0\.5"):
+        detect(sp.csr_matrix(values))
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_not_finite(counts, value):
     values = counts.copy()

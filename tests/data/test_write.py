@@ -312,6 +312,18 @@ def test_a_folder_that_is_no_store_is_left_as_it_is(adata, tmp_path, write_zarr)
     assert (out / "thesis.txt").read_text() == "years"
 
 
+def test_a_file_in_the_place_of_a_folder_is_told_before_the_work(
+    adata, path, tmp_path, write_zarr
+):
+    (tmp_path / "out.h5ad").mkdir()
+    (tmp_path / "out.zarr").write_text("mine")
+    store = write_zarr(adata, tmp_path / "in.zarr")
+    with pytest.raises(OutputError, match="is a folder and would be a file; it is left"):
+        check_copy(path, tmp_path / "out.h5ad")
+    with pytest.raises(OutputError, match="is a file and would be a folder; it is left"):
+        check_copy(store, tmp_path / "out.zarr")
+
+
 @pytest.mark.parametrize("version", [2, 3])
 def test_an_existing_store_is_replaced(adata, tmp_path, write_zarr, version):
     store = write_zarr(adata, tmp_path / "in.zarr", version)

@@ -130,6 +130,11 @@ def test_the_fit_is_the_same_for_a_seed(cells):
     np.testing.assert_array_equal(one.subscores(cells[0]), same.subscores(cells[0]))
 
 
+@pytest.mark.parametrize("seed", [2**32, 2**63 - 1])
+def test_every_seed_that_a_reference_takes_makes_a_space(cells, seed):
+    assert np.isfinite(fit_pc_space(*cells, random_state=seed).axes).all()
+
+
 def test_few_cells_make_a_space_too():
     X, labels = draw(1, n=6)
     space = fit_pc_space(X, labels, random_state=0)

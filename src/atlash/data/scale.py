@@ -28,6 +28,8 @@ _COMMON_TARGETS = (1e4, 1e5, 1e6)
 _MAX_LOG = 20.0
 """No logarithm of an expression value is larger: log2 of a million is 19.9."""
 _LIKELY_LOG = 10.0
+_FEW_NEGATIVE = 0.01
+"""Share of the stored values up to which negative ones are slips: scaling makes many."""
 _N_RATIOS = 4
 """Ratios to the smallest value that a row must have to testify."""
 
@@ -90,9 +92,7 @@ def detect_scale(
     ScaleError
         Values are scaled (negative), contradict ``declared``, or cannot be told.
     InvalidValuesError
-        NaN, infinite, or negative whole numbers.
-    InputError
-        ``declared`` is no scale.
+        NaN, infinite, negative whole numbers, or a few negative values.
 
     Warns
     -----
@@ -123,7 +123,7 @@ def detect_scale(
         return Scale("counts", None, integer=True, evidence="all values are whole numbers")
     values = values.astype(np.float64)
     if negative:
-        if whole:
+        if whole or (values < 0).mean() < _FEW_NEGATIVE:
             report_first(sample, rows, source, bad=sample.data < 0)
         raise ScaleError(_scaled(values, sample, source))
     seen = _Sample(sample, values, whole=whole, half_precision=source.dtype == np.float16)

@@ -85,8 +85,9 @@ def check_copy(source_path: str | Path, out_path: str | Path) -> None:
     Raises
     ------
     OutputError
-        The output is the input, one lies in the other, the output is of another format or a
-        folder that is no zarr store, or its folder is missing or cannot be written.
+        The output is the input, one lies in the other, the output is of another format, a file
+        where a folder is needed or the reverse, or a folder that is no zarr store, or its folder
+        is missing or cannot be written.
     FileFormatError
         The input is missing or no AnnData.
     """
@@ -108,6 +109,13 @@ def check_copy(source_path: str | Path, out_path: str | Path) -> None:
         msg = (
             f"The output {str(out)!r} and the input {str(source)!r} lie one in the other, and one "
             "would be lost. Write the copy to another folder."
+        )
+        raise OutputError(msg)
+    if out.exists() and out.is_dir() != source.is_dir():
+        kind, needed = ("folder", "file") if out.is_dir() else ("file", "folder")
+        msg = (
+            f"The output {str(out)!r} is a {kind} and would be a {needed}; it is left as it is. "
+            f"Choose another name, or remove the {kind}."
         )
         raise OutputError(msg)
     if out.is_dir() and not _is_store(out):

@@ -149,7 +149,8 @@ def fit_pc_space(X: sp.csr_array, labels: NDArray[np.int64], *, random_state: in
     inverse = np.divide(1, scale + 1e-3, out=np.zeros_like(scale), where=scale > 0)
     standard = np.clip((X.toarray() - mean) * inverse, None, UPPER).astype(np.float32)
     n_axes = max(1, min(N_AXES, min(standard.shape) - 1))
-    _, _, rows = randomized_svd(standard, n_axes, n_iter=2, random_state=random_state)
+    seed = random_state % 2**32  # scikit-learn takes none above
+    _, _, rows = randomized_svd(standard, n_axes, n_iter=2, random_state=seed)
     axes = np.ascontiguousarray(rows.T, dtype=np.float32)
     places = (standard @ axes).astype(np.float64)
 
