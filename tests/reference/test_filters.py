@@ -76,6 +76,14 @@ GOOD = {
     "n_genes = 100 OR " * 200 + "n_genes = 200": [0, 1],
     "(" * 30 + "n_genes" + " + 1)" * 30 + " > 500": [4, 5],
     "n_genes IN (" + ", ".join(map(str, range(150, 20_000))) + ")": [1, 2, 3, 4, 5],
+    "n_genes BETWEEN 100 AND 600 AND " * 100 + "ok": [0, 2, 4],
+    "(ok = (n_genes > 200)) = true": [1, 2, 4],
+    "ok" + " IS TRUE" * 5: [0, 2, 4],
+    "coalesce(" * 4 + "disease" + ", 'none')" * 4 + " LIKE 'n%'": [1, 3],
+    # as much of everything as there may be, one in the other
+    "(" * 30 + "n_genes" + " + 1" * 30 + " > 0)" + ") IS TRUE" * 4 + ")" * 25 + " AND ok" * 200: (
+        [0, 2, 4]
+    ),
 }
 
 
@@ -135,6 +143,18 @@ BAD = {
     "(" * 31 + "ok" + ")" * 31: "31 parentheses in each other, at most 30",
     "n_genes" + " + 1" * 5000 + " = 1": "5,000 signs of arithmetic, at most 30",
     "ok" + " AND ok" * 5000: "5,000 AND, OR, NOT, at most 200",
+    # Lance would overflow its stack, which ends the process
+    "ok" + " = ok" * 5000: "5,000 comparisons or coalesce in each other, at most 5",
+    "ok" + " IS TRUE" * 5000: "5,000 comparisons",
+    "n_genes" + " is null" * 5000: "5,000 comparisons",
+    "ok" + " IN (true)" * 5000: "5,000 comparisons",
+    "(ok" + " < ok" * 5000 + ")": "5,000 comparisons",
+    "disease" + " LIKE 'a'" * 5000: "5,000 comparisons",
+    # or double its work with each
+    "(" * 28 + "ok" + " BETWEEN ok AND true)" * 28: "28 comparisons",
+    "ok" + " BETWEEN ok AND true" * 28: "28 comparisons",
+    "coalesce(" * 28 + "ok" + ", true)" * 28: "28 comparisons or coalesce",
+    "ok AND " + "(coalesce(" * 6 + "ok" + ", true))" * 6: "6 comparisons or coalesce",
 }
 
 

@@ -330,6 +330,35 @@ def test_merging_references(small, reference, fresh_counts):
         ] * 2
 
 
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("there", "360 of 362 cells have an id that the reference has"),
+        ("twice", "1 of 2 cells have an id that another of those that are merged has"),
+        ("bytes", "column 'batch' holds binary"),
+    ],
+)
+def test_what_cannot_be_merged_whole_is_not_merged_at_all(
+    small, reference, fresh_counts, fault, told
+):
+    """The first of the references could be added, the second not."""
+    before, version = rows_of(small), small.version
+    first, second = replace(reference), replace(reference)
+    add(first, some(fresh_counts, [0, 1]))
+    add(second, some(fresh_counts, [1 if fault == "twice" else 2, 3]))
+    first.remove("cell_id LIKE 'cell%'")
+    if fault != "there":
+        second.remove("cell_id LIKE 'cell%'")
+    if fault == "bytes":
+        place = second.cells.schema.get_field_index("batch")
+        no_text = second.cells.set_column(place, "batch", pa.array([b"\xff"] * 2))
+        second = replace(second, cells=no_text)
+    with pytest.raises(InputError, match=told):
+        small.merge([first, second])
+    assert check_facts(small) == before
+    assert small.version == version
+
+
 def test_merging_with_itself(small):
     before = rows_of(small)
     with pytest.raises(InputError, match="360 of 360 cells have an id"):

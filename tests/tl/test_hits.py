@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from anndata import read_h5ad
 
 from atlash.errors import KeyNotFoundError
 from atlash.reference.columns import CELL_ID, CODE, LABEL, cells_table, codes_of
@@ -208,10 +209,17 @@ def test_the_cells_found_come_once_each(hits, known, atlas_ref):
     assert list(cells.obs.columns).count("distance") == 1
 
 
-def test_the_cells_found_can_be_saved(hits, tmp_path):
-    cells = hits.to_adata()
-    del cells.obs["maybe"]  # truth with gaps is nothing that a file takes
-    cells.write_h5ad(tmp_path / "found.h5ad")
+def test_the_cells_found_can_be_saved(hits, query, atlas_ref, quiet, tmp_path):
+    """Truth with gaps, and text of which there is none, as well."""
+    without = "maybe IS NULL AND note IS NULL"
+    for found in (hits, search(query, atlas_ref, 3, where=without, config=quiet())):
+        cells = found.to_adata()
+        cells.write_h5ad(tmp_path / "found.h5ad")
+        kept = read_h5ad(tmp_path / "found.h5ad").obs
+        assert kept["maybe"].dtype == "boolean"
+        for column in ("maybe", "note", "flag", "age"):
+            assert gaps_as_none(kept[column]) == gaps_as_none(cells.obs[column])
+    assert kept[["maybe", "note"]].isna().all(axis=None)
 
 
 # nothing found

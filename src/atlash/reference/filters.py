@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import difflib
 import re
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from atlash.errors import InputError, KeyNotFoundError
@@ -36,11 +38,15 @@ _FUNCTIONS = frozenset(
      "abs", "round"}
 )  # fmt: skip
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "||"})
+_COMPARISONS = frozenset(
+    {"=", "==", "<>", "!=", "<", ">", "<=", ">=", "is", "in", "like", "ilike", "between"}
+)
 
 # Well below what makes a supported Lance overflow its stack, which ends the process, or take
 # minutes. Long lists are for IN, which has no such limit.
 _MAX_DEPTH = 30
 _MAX_ARITHMETIC = 30
+_MAX_COMPARED = 5  # Lance copies operands of some: BETWEEN twice, coalesce up to four times
 _MAX_TERMS = 200
 _EXAMPLE = "A predicate compares columns with values: disease = 'flu' AND n_genes > 500."
 
@@ -127,10 +133,59 @@ def _check_size(predicate: str, tokens: list[str]) -> None:
     for what, found, most in (
         ("parentheses in each other", deepest, _MAX_DEPTH),
         ("signs of arithmetic", n_arithmetic, _MAX_ARITHMETIC),
+        ("comparisons or coalesce in each other", _n_compared(tokens), _MAX_COMPARED),
         ("AND, OR, NOT", n_terms, _MAX_TERMS),
     ):
         if found > most:
             _refuse(predicate, f"it has {found:,} {what}, at most {most:,} can be read")
+
+
+@dataclass
+class _Group:
+    """What stands between two parentheses, up to some token.
+
+    Attributes
+    ----------
+    coalesced
+        Whether they are those of ``coalesce``.
+    deepest
+        Comparisons in each other, of the parts that AND, OR and commas have ended.
+    operand, n_compared, n_between
+        Of the last part: the deepest group in it, its comparisons, each BETWEEN without its AND.
+    """
+
+    coalesced: bool = False
+    deepest: int = 0
+    operand: int = 0
+    n_compared: int = 0
+    n_between: int = 0
+
+    def end_part(self) -> None:
+        """Begin another part."""
+        self.deepest = max(self.deepest, self.operand + self.n_compared)
+        self.operand = self.n_compared = self.n_between = 0
+
+
+def _n_compared(tokens: list[str]) -> int:
+    """Return how many comparisons stand one in the other, as two do in ``a = b = c``."""
+    open_groups = [_Group()]
+    for before, token in pairwise(["", *map(str.lower, tokens)]):
+        group = open_groups[-1]
+        if token == "(":
+            open_groups.append(_Group(coalesced=before == "coalesce"))
+        elif token == ")":
+            open_groups.pop().end_part()
+            around = open_groups[-1]
+            around.operand = max(around.operand, group.deepest + group.coalesced)
+        elif token == "and" and group.n_between:
+            group.n_between -= 1
+        elif token in {"and", "or", ","}:
+            group.end_part()
+        elif token in _COMPARISONS:
+            group.n_compared += 1
+            group.n_between += token == "between"
+    open_groups[0].end_part()
+    return open_groups[0].deepest
 
 
 def _column(predicate: str, name: str, columns: Sequence[str], *, quoted: bool = False) -> str:

@@ -26,7 +26,15 @@ from atlash.reference.state import (
     restore_annotator,
 )
 from atlash.reference.teach import registration, teach
-from atlash.reference.update import State, addition, changed, check_choice, path_of, removal
+from atlash.reference.update import (
+    State,
+    addition,
+    changed,
+    check_choice,
+    check_merged,
+    path_of,
+    removal,
+)
 from atlash.reference.versions import newest_version, versions
 
 if TYPE_CHECKING:
@@ -318,7 +326,8 @@ class Reference:
         Raises
         ------
         InputError
-            If an encoder is another, or ids are there already and are to be refused.
+            If an encoder is another, or ids are there already and are to be refused. Nothing is
+            merged then.
         OutputError
             If the disk does not take the cells. What was merged before is kept.
         """
@@ -336,6 +345,7 @@ class Reference:
                     "Encode its cells anew with `add`."
                 )
                 raise InputError(msg)
+        check_merged(self.index.cells, [other.index.cells for other in others], on_duplicate)
         for other in others:
             new = fitted(other.index.cells.to_table(), self.cells.schema)
             place = path_of(other.cells)

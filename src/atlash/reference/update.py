@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from atlash.errors import ConflictError, InputError
 from atlash.reference import store
@@ -14,10 +15,13 @@ from atlash.reference.cell_writing import searchable
 from atlash.reference.cells import CellTable
 from atlash.reference.columns import CELL_ID, LABEL
 from atlash.reference.growth import Change, commit
+from atlash.reference.newcomers import fitted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 OnDuplicate = Literal["refuse", "replace", "keep"]
 """What happens to a cell whose id is there: an error, or one of the two stays."""
@@ -110,13 +114,8 @@ def addition(
     ids = new[CELL_ID].to_pylist()
     found = cells.find(ids)
     there = found >= 0
-    if there.any() and on_duplicate == "refuse":
-        msg = (
-            f"{int(there.sum()):,} of {len(ids):,} cells have an id that the reference has, for "
-            f"example {ids[int(there.argmax())]!r}. Rename them, or choose which one stays with "
-            "`on_duplicate='replace'` (the new one) or `on_duplicate='keep'` (the old one)."
-        )
-        raise InputError(msg)
+    if on_duplicate == "refuse":
+        _refuse_duplicates(ids, there)
     gone = np.empty(0, dtype=np.int64)
     if on_duplicate == "keep":
         new = new.filter(pa.array(~there))
@@ -131,6 +130,29 @@ def addition(
         meta=_counted(meta, coming=new, leaving=leaving),
         note=f"added {new.num_rows:,} cells from {origin}",
     )
+
+
+def check_merged(cells: CellTable, others: Sequence[CellTable], on_duplicate: OnDuplicate) -> None:
+    """Refuse cells of other references that cannot be added, before any of them is.
+
+    Raises
+    ------
+    InputError
+        If values do not fit the columns, or cells have an id that is there, or that another of
+        these references has, and are to be refused.
+    """
+    types = {field.name: field.type for field in cells.schema}
+    earlier = pa.chunked_array([], pa.string())
+    for other in others:
+        unlike = [f.name for f in other.schema if types.get(f.name, f.type) != f.type]
+        if unlike:
+            fitted(other.to_table(unlike), cells.schema)
+        if on_duplicate == "refuse":
+            column = other.to_table([CELL_ID])[CELL_ID]
+            ids, again = column.to_pylist(), pc.is_in(column, value_set=earlier)
+            _refuse_duplicates(ids, cells.find(ids) >= 0)
+            _refuse_duplicates(ids, again.to_numpy(), "another of those that are merged")
+            earlier = pa.chunked_array([*earlier.chunks, *column.chunks], pa.string())
 
 
 def removal(cells: CellTable, meta: dict[str, Any], where: str) -> Change:
@@ -154,6 +176,20 @@ def removal(cells: CellTable, meta: dict[str, Any], where: str) -> Change:
 def path_of(cells: pa.Table | CellTable) -> Path | None:
     """Return the folder that a reference is saved in; ``None`` in memory."""
     return cells.folder.parent if isinstance(cells, CellTable) else None
+
+
+def _refuse_duplicates(
+    ids: Sequence[str], there: NDArray[np.bool_], who: str = "the reference"
+) -> None:
+    """Raise :class:`InputError` if an id is there."""
+    if not there.any():
+        return
+    msg = (
+        f"{int(there.sum()):,} of {len(ids):,} cells have an id that {who} has, for "
+        f"example {ids[int(there.argmax())]!r}. Rename them, or choose which one stays with "
+        "`on_duplicate='replace'` (the new one) or `on_duplicate='keep'` (the old one)."
+    )
+    raise InputError(msg)
 
 
 def _counted(

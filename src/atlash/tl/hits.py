@@ -233,8 +233,8 @@ class Hits:
 
         rows, place, n_hits = np.unique(self.rows, return_inverse=True, return_counts=True)
         about = self.cells.take(rows, None)
-        obs = about.drop_columns([CODE]).to_pandas().set_index(CELL_ID)
-        obs.columns = beside(obs.columns, ("n_hits", "distance"))
+        obs = _savable(about.drop_columns([CODE])).set_index(CELL_ID)
+        obs.columns = beside(list(obs.columns), ("n_hits", "distance"))
         nearest = np.full(len(rows), np.iinfo(np.int32).max, dtype=np.int32)
         np.minimum.at(nearest, place, self.distances)
         obs["n_hits"], obs["distance"] = n_hits, nearest
@@ -253,3 +253,14 @@ class Hits:
             Sample(name, np.unique(self.rows[of_hit == name]))
             for name in groups.dropna().drop_duplicates()
         ]
+
+
+def _savable(table: pa.Table) -> pd.DataFrame:
+    """Return a table as pandas has it, with the dtypes for gaps that files of anndata take."""
+    frame: pd.DataFrame = table.to_pandas()
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_boolean(column.type) and column.null_count:
+            frame[name] = frame[name].astype("boolean")
+        elif pa.types.is_string(column.type) and 0 < column.null_count == len(column):
+            frame[name] = frame[name].astype("category")
+    return frame
