@@ -144,4 +144,8 @@ def _target(name: str, value: float, most: float, form: str) -> str:
     return f"| {name} | {most:g} | {value:{form}} | {verdict} |"
 
 
-SECTIONS = {"clustering_ablation": clustering_ablation, "clustering_scale": clustering_scale}
+SECTIONS = {
+    "clustering_ablation": clustering_ablation,
+    "clustering_depth": clustering_depth,
+    "clustering_scale": clustering_scale,
+}
