@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from atlash import HashClusterer
-from atlash.clustering.store import GENES, MANIFEST, WEIGHTS, _checksum, config_of, settings
+from atlash.clustering.store import (
+    FORMAT,
+    GENES,
+    MANIFEST,
+    WEIGHTS,
+    _checksum,
+    config_of,
+    settings,
+)
 from atlash.config import AttentionConfig, ClusterConfig, LearnConfig
 from atlash.errors import FileFormatError, OutputError
 
@@ -123,7 +131,9 @@ def test_a_format_to_come(copy):
     facts = json.loads((copy / MANIFEST).read_text()) | {"format": 99}
     del facts["checksum"]
     (copy / MANIFEST).write_text(json.dumps(facts | {"checksum": _checksum(facts)}))
-    with pytest.raises(FileFormatError, match="format 99; this atlash reads formats 1 to 2"):
+    with pytest.raises(
+        FileFormatError, match=f"format 99; this atlash reads formats 1 to {FORMAT}"
+    ):
         HashClusterer.load(copy)
 
 

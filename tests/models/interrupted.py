@@ -5,6 +5,7 @@ Run as a script by ``test_learn.py``: input, output, threads.
 
 from __future__ import annotations
 
+import signal
 import sys
 import warnings
 
@@ -28,6 +29,8 @@ class Announced(learn.Trainer):
 
 
 def main(cells, path, n_threads):
+    # what a shell starts in the background ignores it otherwise
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     learn.Trainer = Announced
     train = atlash.TrainConfig(
         n_steps=N_STEPS,
