@@ -60,7 +60,9 @@ def search(result: Result) -> list[str]:
     alone, end = result["in_a_process_of_its_own"], result["end_to_end"]
     rows = {
         "bytes a cell on disk, with five columns": f"{disk['bytes_a_cell']:.1f}",
-        "and in the cache of codes": f"{disk['planes_bytes_a_cell']:.1f}",
+        "and in the caches of codes; of ids": (
+            f"{disk['planes_bytes_a_cell']:.1f}; {disk['ids_bytes_a_cell']:.1f}"
+        ),
         "open, every sum compared": f"{median(disk['open_verified']):.2f} s",
         "open": f"{median(disk['open']):.3f} s",
         "codes from the cache; made anew": (

@@ -16,7 +16,7 @@ from atlash.errors import AtlashError, InputError, OutputError
 from atlash.reference.cell_writing import STORAGE_VERSION, watched
 from atlash.reference.cells import CellTable
 from atlash.reference.dictionaries import to_stored
-from atlash.reference.scans import address_filter, brief, evaluating, planned_filter
+from atlash.reference.scans import LANCE_ERRORS, address_filter, brief, evaluating, planned_filter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +29,6 @@ SMALL_ROWS = 100_000
 MAX_SMALL = 32
 """When more than so many fragments of fewer than ``SMALL_ROWS`` rows end a dataset, an edit
 joins them, so that neither their number nor the work of one edit grows with the dataset."""
-
-_LANCE_ERRORS = (OSError, RuntimeError, ValueError, pa.ArrowException)
 
 
 def check_editable(folder: Path, version: int) -> None:
@@ -213,7 +211,7 @@ def _writing(raised: list[Exception] | None = None) -> Iterator[None]:
     """Let errors of Lance be errors of the disk, but those of the caller's stream themselves."""
     try:
         yield
-    except _LANCE_ERRORS as error:
+    except LANCE_ERRORS as error:
         if raised:
             raise raised[0] from None
         if isinstance(error, AtlashError):

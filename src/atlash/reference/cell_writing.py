@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from atlash.reference.cells import IN_MEMORY, LANCE_ERRORS, CellTable
+from atlash.reference.cells import IN_MEMORY, CellTable
 from atlash.reference.dictionaries import stored_schema, to_stored
-from atlash.reference.scans import brief
+from atlash.reference.scans import LANCE_ERRORS, brief
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,9 +12,12 @@ import numpy as np
 import pyarrow as pa
 
 from atlash.errors import AtlashError, KeyNotFoundError, ReferenceFileError, did_you_mean
+from atlash.reference.columns import CELL_ID
 from atlash.reference.dictionaries import to_user, user_schema
+from atlash.reference.id_index import fragments_with
 from atlash.reference.rows import RowMap, checked_positions
 from atlash.reference.scans import (
+    LANCE_ERRORS,
     brief,
     filtered_addresses,
     filtered_table,
@@ -26,9 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import ArrayLike, NDArray
-
-LANCE_ERRORS = (OSError, RuntimeError, ValueError, pa.ArrowException)
-"""What Lance raises where it cannot read or write."""
 
 IN_MEMORY = "memory://cells"
 """Place of cells that no disk holds."""
@@ -189,7 +189,7 @@ class CellTable:
         """
         return self.rows.addresses(checked_positions(positions, self.n_rows))
 
-    def find(self, ids: Sequence[str], column: str = "cell_id") -> NDArray[np.int64]:
+    def find(self, ids: Sequence[str], column: str = CELL_ID) -> NDArray[np.int64]:
         """Return the position of each id ``(n,)``, -1 for those that are not there.
 
         Parameters
@@ -208,7 +208,10 @@ class CellTable:
         """
         self._known([column])
         with self._reading():
-            return positions_of_values(self.dataset, column, ids)
+            wanted = pa.array(ids, self.dataset.schema.field(column).type)
+            indexed = column == CELL_ID and not self.in_memory
+            among = fragments_with(self, wanted) if indexed else None
+            return positions_of_values(self.dataset, column, wanted, among)
 
     @cached_property
     def rows(self) -> RowMap:

@@ -15,7 +15,9 @@ from atlash.data.source import open_sources
 from atlash.errors import InputError, ReferenceFileError
 from atlash.reference import store
 from atlash.reference.cell_writing import searchable
+from atlash.reference.cells import CellTable
 from atlash.reference.encoding import encode_all
+from atlash.reference.id_index import index_ids
 from atlash.reference.newcomers import fitted, newcomers
 from atlash.reference.search import SearchIndex
 from atlash.reference.state import (
@@ -49,7 +51,6 @@ if TYPE_CHECKING:
     from atlash.data.source import Cells
     from atlash.models.annotator import Annotator
     from atlash.reference.audit import AuditReport
-    from atlash.reference.cells import CellTable
     from atlash.reference.growth import Change
     from atlash.reference.update import OnDuplicate
     from atlash.reference.versions import Version
@@ -504,6 +505,8 @@ class Reference:
         object.__setattr__(self, "version", state.version)
         object.__setattr__(self, "outdated", False)
         self.__dict__.pop("index", None)
+        if isinstance(state.cells, CellTable):
+            index_ids(state.cells)
 
     def _type_counts(self) -> NDArray[np.int64]:
         """Return how many cells each type was learned or registered from."""

@@ -16,19 +16,20 @@ from atlash.progress import n_threads_or_all
 from atlash.reference.filters import filter_sql, refuse_planned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator
 
     from numpy.typing import NDArray
 
 Part = TypeVar("Part")
 
 _SCAN_ROWS = 65_536  # fastest of 1,024 to 1,048,576 over 10 million rows
-_LOOK_ROWS = 262_144  # the values looked for are hashed anew for each batch
+_LOOK_ROWS = 1_048_576  # a fragment; the values looked for are hashed anew for each batch
 _TAKE_ROWS = 20_000  # the addresses are parsed as text
 
 _PARSED = re.compile(r"\(sql parser error: (.*)\)$")
 _LITERAL = re.compile(r"literal \w+\((.*)\) and could not convert to literal of type '(\w+)'")
-_PLANNING_ERRORS = (OSError, RuntimeError, ValueError, pa.ArrowException)
+LANCE_ERRORS = (OSError, RuntimeError, ValueError, pa.ArrowException)
+"""What Lance raises where it cannot plan, read or write."""
 
 
 def planned_filter(dataset: Any, predicate: str) -> str:  # noqa: ANN401 (lance is untyped)
@@ -44,7 +45,7 @@ def planned_filter(dataset: Any, predicate: str) -> str:  # noqa: ANN401 (lance 
     sql = filter_sql(predicate, columns)
     try:
         dataset.scanner(columns=[], with_row_address=True, filter=sql).explain_plan()
-    except _PLANNING_ERRORS as error:
+    except LANCE_ERRORS as error:
         refuse_planned(predicate, columns, brief(error))
     return sql
 
@@ -108,33 +109,46 @@ def address_filter(addresses: NDArray[np.uint64]) -> str:
 def positions_of_values(
     dataset: Any,  # noqa: ANN401
     column: str,
-    values: Sequence[str],
+    values: pa.Array,
+    among: Collection[int] | None = None,
 ) -> NDArray[np.int64]:
     """Return the position of each value in a column, -1 where it is not there.
 
-    One scan of the column: without an index there is none to keep up to date, and 10 million
-    ids take less than a second. Of a value that occurs several times the last row counts.
-    """
-    wanted = pa.array(values, dataset.schema.field(column).type)
-    unique = wanted.unique()
+    Of a value that occurs several times the last row counts.
 
-    def scan(fragments: list[Any]) -> tuple[NDArray[np.int64], int]:
-        """Return the last row of each value among those of the fragments, and their number."""
+    Parameters
+    ----------
+    dataset
+        The open ``lance.LanceDataset``.
+    column
+        Name of the column, which is scanned once.
+    values
+        What to look for ``(n,)``, of the column's type.
+    among
+        Numbers of the fragments to look in; ``None`` stands for all.
+    """
+    unique = values.unique()
+
+    def scan(fragment: Any) -> NDArray[np.int64]:  # noqa: ANN401
+        """Return the last row of each value among those of a fragment, or -1."""
         last, first = np.full(len(unique), -1, dtype=np.int64), 0
-        scanner = dataset.scanner(columns=[column], batch_size=_LOOK_ROWS, fragments=fragments)
+        scanner = dataset.scanner(columns=[column], batch_size=_LOOK_ROWS, fragments=[fragment])
         for batch in scanner.to_batches():
             place = pc.index_in(batch.column(0), value_set=unique)
             rows = np.flatnonzero(place.is_valid().to_numpy(zero_copy_only=False))
             last[place.drop_null().to_numpy()] = first + rows
             first += batch.num_rows
-        return last, first
+        return last
 
-    positions, first = np.full(len(unique), -1, dtype=np.int64), 0
-    for last, n_rows in _in_parts(dataset, scan):
+    fragments = dataset.get_fragments()
+    firsts = np.cumsum([0, *(f.physical_rows - f.num_deletions for f in fragments)])
+    looked = [n for n, f in enumerate(fragments) if among is None or f.fragment_id in among]
+    found = ordered_map(scan, [fragments[n] for n in looked], n_threads=n_threads_or_all(None))
+    positions = np.full(len(unique), -1, dtype=np.int64)
+    for first, last in zip(firsts[looked], found, strict=True):
         positions = np.where(last >= 0, first + last, positions)
-        first += n_rows
-    place_of_id: NDArray[np.int32] = pc.index_in(wanted, value_set=unique).to_numpy()
-    return positions[place_of_id]
+    place_of_value: NDArray[np.int32] = pc.index_in(values, value_set=unique).to_numpy()
+    return positions[place_of_value]
 
 
 def _in_parts(dataset: Any, scan: Callable[[list[Any]], Part]) -> list[Part]:  # noqa: ANN401
@@ -165,7 +179,7 @@ def evaluating(dataset: Any, predicate: str) -> Iterator[None]:  # noqa: ANN401
     """Turn what goes wrong while a predicate is computed into an :class:`InputError`."""
     try:
         yield
-    except _PLANNING_ERRORS as error:
+    except LANCE_ERRORS as error:
         if "Error applying filter" not in str(error):
             raise
         refuse_planned(predicate, dataset.schema.names, brief(error))
