@@ -54,7 +54,10 @@ def fragments_with(cells: CellTable, ids: pa.Array) -> set[int]:
 def index_ids(cells: CellTable) -> None:
     """Make what is missing of the cache, as far as the disk takes it."""
     with suppress(*LANCE_ERRORS):  # who reads the cells will tell
-        for _ in _indexed(cells, cells.dataset.get_fragments()):
+        there = _kept(cells.folder.parent / FOLDER)
+        fragments = cells.dataset.get_fragments()
+        missing = [fragment for fragment in fragments if _name_of(fragment) not in there]
+        for _ in _indexed(cells, missing):
             pass
 
 
