@@ -43,7 +43,10 @@ class Cells(NamedTuple):
 
     sketch: Sketch
     on_axes: Places
+    measured: NDArray[np.float32]
+    """Places as the counts give them."""
     places: NDArray[np.float32]
+    """Places at one depth, from which all methods start."""
     batches: NDArray[np.int32]
     types: NDArray[np.str_]
 
@@ -67,6 +70,7 @@ def main(arguments: list[str]) -> None:
 def read(adata: ad.AnnData) -> Cells:
     """Place the cells as clustering does."""
     from atlash.clustering.axes import learn_axes
+    from atlash.clustering.depth import at_one_depth, depth_effect
     from atlash.clustering.genes import survey
     from atlash.clustering.places import places_on
     from atlash.clustering.sketch import join, keep, keys_of
@@ -76,7 +80,7 @@ def read(adata: ad.AnnData) -> Cells:
     config = _config()
     batches = np.asarray(adata.obs[BATCH].astype("category").cat.codes, dtype=np.int32)
     found = survey(open_source(adata, None), batches, inputs=InputConfig(), config=config)
-    axes, _ = learn_axes(found, config)
+    axes, few = learn_axes(found, config)
     filled = np.flatnonzero(found.library > 0)
     parts = []
     for start in range(0, len(filled), config.chunk_size):
@@ -87,7 +91,10 @@ def read(adata: ad.AnnData) -> Cells:
     sketch = join(parts)
     on_axes = places_on(axes.matrix, found.genes)
     types = np.asarray(adata.obs[LABELS], dtype=str)[sketch.rows]
-    return Cells(sketch, on_axes, on_axes.of(sketch.logged), batches[sketch.rows], types)
+    measured = on_axes.of(sketch.logged)
+    depth = found.library[sketch.rows] / found.bound.target
+    places = at_one_depth(measured, depth, depth_effect(few, on_axes))
+    return Cells(sketch, on_axes, measured, places, batches[sketch.rows], types)
 
 
 def score(cells: Cells, method: str, n_seeds: int) -> Row:
@@ -154,7 +161,7 @@ def _cluster(cells: Cells, places: NDArray[np.float32], seed: int) -> NDArray[np
     graph = join_cells(places, buckets, config)
     found = divide(graph, buckets, config, resolution=RESOLUTION, random_state=seed)
     labels = found.labels[buckets.of_cell]
-    shift = places.astype(np.float64) - cells.places
+    shift = places.astype(np.float64) - cells.measured
     halves = []
     for split in range(config.n_splits):
         first, second = cells.sketch.halves(cells.on_axes, split)

@@ -71,10 +71,10 @@ def test_it_gives_the_clusters_of_python(run, place, expected):
 def test_options_reach_the_clusters_and_the_clusterer_is_kept(run, place, fresh_counts):
     outcome = run(
         "--n-clusters", "4", "--key-added", "mine", "--seed", "3", "--threads", "1", "--scale",
-        "counts", "--batch-key", "batch", "--even-depth", "--save", place / "kept", "-q",
+        "counts", "--batch-key", "batch", "--no-even-depth", "--save", place / "kept", "-q",
     )  # fmt: skip
     assert outcome.code == 0
-    config = ClusterConfig(scale="counts", even_depth=True, progress=False)
+    config = ClusterConfig(scale="counts", even_depth=False, progress=False)
     expected = cluster(
         fresh_counts, n_clusters=4, random_state=3, batch_key="batch", key_added="mine",
         config=config, copy=True,

@@ -51,7 +51,7 @@ def cells_of(counts):
 
 @pytest.fixture(scope="module")
 def fitted_to_runs(two_runs, quiet):
-    return HashClusterer(config=quiet(even_depth=True)).fit(cells_of(two_runs[0]))
+    return HashClusterer(config=quiet()).fit(cells_of(two_runs[0]))
 
 
 def test_runs_of_unlike_depth_are_no_clusters(two_runs, fitted_to_runs, quiet):
@@ -60,7 +60,9 @@ def test_runs_of_unlike_depth_are_no_clusters(two_runs, fitted_to_runs, quiet):
     assert adjusted_rand_score(kind, labels) > 0.95
     assert abs(adjusted_rand_score(run, labels)) < 0.02
     places = fitted_to_runs.clusters_.embedding
-    as_it_is = HashClusterer(config=quiet()).fit(cells_of(counts)).clusters_.embedding
+    as_it_is = (
+        HashClusterer(config=quiet(even_depth=False)).fit(cells_of(counts)).clusters_.embedding
+    )
     assert _apart(places, kind, run) < 0.5 * _apart(as_it_is, kind, run)
 
 
@@ -82,7 +84,7 @@ def test_cells_that_were_learned_from_are_put_where_they_were(
     fitted_to_runs.save(tmp_path / "clusters")
     loaded = HashClusterer.load(tmp_path / "clusters")
     assert loaded.config.even_depth
-    loaded.config = quiet(even_depth=True)
+    loaded.config = quiet()
     few = cells_of(two_runs[0][:60])
     for clusterer in (fitted_to_runs, loaded):
         found = clusterer.predict(few)

@@ -23,7 +23,7 @@ def cluster(
     batch_key: options.IntegratedKey = None,
     n_clusters: options.NClusters = None,
     resolution: options.Resolution = None,
-    even_depth: options.EvenDepth = False,
+    even_depth: options.EvenDepth = True,
     save: options.ClustererFolder = None,
     layer: options.Layer = None,
     gene_column: options.GeneColumn = None,

@@ -213,7 +213,7 @@ Resolution = Annotated[
 ]
 EvenDepth = Annotated[
     bool,
-    typer.Option("--even-depth", help="Take off what depth does to cells, for pooled runs."),
+    typer.Option("--even-depth/--no-even-depth", help="Take off what depth does to cells."),
 ]
 ClustererFolder = Annotated[
     Path | None, typer.Option(help="Folder to save the fitted clusterer in.")
