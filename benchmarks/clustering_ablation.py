@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 STEPS = 20
 """Of refinement."""
-BUCKETS = 512
+BUCKETS, MANY = 512, 4096
 QUANTISED = LearnConfig()
 SIGNS = LearnConfig(heads="sign", n_bits=6)
 """Sign bits as many as those of the quantised heads: 24."""
@@ -76,6 +76,7 @@ VARIANTS = {
     ),
     "all with kernel attention": _with(learn=WHOLE, attention=KERNEL, refine_steps=STEPS),
     "no joining": Variant(resolution=1.0),
+    f"{MANY} buckets": _with(n_buckets=MANY),
     f"{BUCKETS} buckets": _with(n_buckets=BUCKETS),
     f"{BUCKETS} buckets, no joining": Variant(ClusterConfig(n_buckets=BUCKETS), 1.0),
 }

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 DATASETS = ("sc_mixology", "pbmc_cross", "kang")
 METHODS = ("none", "harmonypy", "atlash")
-N_SEEDS = 3
+N_SEEDS = 10
 N_NEAR = 50
 """Nearest cells in which batches are counted."""
 LEAST_OF_TYPE = 50

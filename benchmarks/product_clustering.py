@@ -12,6 +12,7 @@ import numpy as np
 
 import atlash
 from atlash.clustering.axes import learn_axes
+from atlash.clustering.depth import at_one_depth, depth_effect
 from atlash.clustering.distinct import join_clusters
 from atlash.clustering.division import RESOLUTION
 from atlash.clustering.evidence import gather
@@ -151,14 +152,19 @@ def joined_at(
     axes, sketch = learn_axes(found, config)
     on_axes = places_on(axes.matrix, found.genes)
     rows, places = place(found, on_axes, config)
-    buckets = into_buckets(places, config)
+    effect, depth = depth_effect(sketch, on_axes), found.library / found.bound.target
+
+    def move(where: NDArray[np.float32], of_rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        return at_one_depth(where, depth[of_rows], effect)
+
+    buckets = into_buckets(move(places, rows), config)
     for k in n_neighbors:
         chosen = replace(config, n_neighbors=k)
-        graph = join_cells(places, buckets, chosen)
+        graph = join_cells(move(places, rows), buckets, chosen)
         partition = divide(graph, buckets, chosen, resolution=RESOLUTION, random_state=0)
         parts = partition.labels[buckets.of_cell]
         evidence, of_evidence = gather(
-            found.bound, (rows, parts), on_axes, everyone=sketch, config=chosen
+            found.bound, (rows, parts), on_axes, everyone=sketch, config=chosen, move=move
         )
         for agreement, distance in thresholds:
             joined, _ = join_clusters(

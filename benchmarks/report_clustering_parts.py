@@ -59,6 +59,18 @@ def _by_set(rows: list[Row], method: str, figure: str) -> dict[str, float]:
     return {name: fmean(values) for name, values in own.items()}
 
 
+def clustering_buckets(result: Result) -> list[str]:
+    """Lay out the mean ARI of simulated sets by the number of buckets, then each set."""
+    rows = result["runs"]
+    sets = list(dict.fromkeys(row["set"] for row in rows))
+    ari = {(row["set"], row["n_buckets"]): row["ari"] for row in rows}
+    lines = [f"| most buckets | mean ARI | {' | '.join(sets)} |", "|---" * (len(sets) + 2) + "|"]
+    for n_buckets, mean in result["mean_ari"].items():
+        each = " | ".join(f"{ari[name, int(n_buckets)]:.2f}" for name in sets)
+        lines.append(f"| {int(n_buckets):,} | {mean:.3f} | {each} |")
+    return [*lines, "", f"The default: {result['default']:,}. One seed."]
+
+
 def clustering_depth(result: Result) -> list[str]:
     """Lay out the mean ARI of each method at each kind of depth, then each set."""
     rows = result["runs"]
@@ -146,6 +158,7 @@ def _target(name: str, value: float, most: float, form: str) -> str:
 
 SECTIONS = {
     "clustering_ablation": clustering_ablation,
+    "clustering_buckets": clustering_buckets,
     "clustering_depth": clustering_depth,
     "clustering_scale": clustering_scale,
 }

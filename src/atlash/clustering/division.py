@@ -26,7 +26,7 @@ RESOLUTION = 1.0
 FINER = 1.5
 """Factor by which the resolution grows where too few clusters are found."""
 MAX_RESOLUTION = 1e4
-"""Above it each of 4,096 equal buckets is a cluster of its own."""
+"""Above it each of thousands of equal buckets is a cluster of its own."""
 
 
 def divide_as_wanted(

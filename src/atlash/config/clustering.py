@@ -156,7 +156,7 @@ class ClusterConfig:
 
     n_genes: int = 2000
     n_neighbors: int = 40
-    n_buckets: int = 4096
+    n_buckets: int = 2048
     n_runs: int = 40
     n_splits: int = 5
     least_agreement: float = 0.9
