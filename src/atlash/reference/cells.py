@@ -211,7 +211,7 @@ class CellTable:
             wanted = pa.array(ids, self.dataset.schema.field(column).type)
             indexed = column == CELL_ID and not self.in_memory
             among = fragments_with(self, wanted) if indexed else None
-            return positions_of_values(self.dataset, column, wanted, among)
+            return positions_of_values(self.dataset, column, wanted, among=among)
 
     @cached_property
     def rows(self) -> RowMap:

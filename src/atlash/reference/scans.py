@@ -110,6 +110,7 @@ def positions_of_values(
     dataset: Any,  # noqa: ANN401
     column: str,
     values: pa.Array,
+    *,
     among: Collection[int] | None = None,
 ) -> NDArray[np.int64]:
     """Return the position of each value in a column, -1 where it is not there.
