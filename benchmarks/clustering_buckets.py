@@ -1,8 +1,8 @@
 """How many buckets: clusters of the simulated development sets with fewer buckets and more.
 
 Cells of a bucket are never parted, so that many buckets keep what is fine and few keep noise from
-joining what is apart. The number was chosen here, on the mean over all sets, before the real ones
-were looked at; types are known, and depth varies as in real cells.
+joining what is apart. The number is the best of four here, on the mean over all sets; types are
+known, and depth varies as in real cells.
 """
 
 from __future__ import annotations

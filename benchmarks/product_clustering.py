@@ -157,10 +157,11 @@ def joined_at(
     def move(where: NDArray[np.float32], of_rows: NDArray[np.int64]) -> NDArray[np.float32]:
         return at_one_depth(where, depth[of_rows], effect)
 
-    buckets = into_buckets(move(places, rows), config)
+    places = move(places, rows)
+    buckets = into_buckets(places, config)
     for k in n_neighbors:
         chosen = replace(config, n_neighbors=k)
-        graph = join_cells(move(places, rows), buckets, chosen)
+        graph = join_cells(places, buckets, chosen)
         partition = divide(graph, buckets, chosen, resolution=RESOLUTION, random_state=0)
         parts = partition.labels[buckets.of_cell]
         evidence, of_evidence = gather(

@@ -10,8 +10,6 @@ cannot be written to. Cells that left stay in it, as older versions have them.
 from __future__ import annotations
 
 import re
-import secrets
-import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +20,7 @@ from atlash.data.parallel import ordered_map
 from atlash.progress import n_threads_or_all
 from atlash.reference.columns import CELL_ID
 from atlash.reference.scans import LANCE_ERRORS
+from atlash.reference.word_files import mapped_words, name_of, put_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from atlash.reference.cells import CellTable
 
 FOLDER = "ids"
-_NAME = re.compile(r"(?P<cells>.+)\.(?P<sum>[0-9a-f]{8})\.hashes")
+_NAME = re.compile(r"(?P<cells>.+)\.[0-9a-f]{8}\.hashes")
 _ROWS = 262_144  # of a batch
 
 
@@ -56,7 +55,7 @@ def index_ids(cells: CellTable) -> None:
     with suppress(*LANCE_ERRORS):  # who reads the cells will tell
         there = _kept(cells.folder.parent / FOLDER)
         fragments = cells.dataset.get_fragments()
-        missing = [fragment for fragment in fragments if _name_of(fragment) not in there]
+        missing = [fragment for fragment in fragments if _cells_in(fragment) not in there]
         for _ in _indexed(cells, missing):
             pass
 
@@ -67,23 +66,23 @@ def _indexed(cells: CellTable, fragments: list[Any]) -> Iterator[NDArray[np.uint
     kept = _kept(folder)
 
     def index(fragment: Any) -> NDArray[np.uint64]:  # noqa: ANN401 (lance is untyped)
-        name = _name_of(fragment)
+        name = _cells_in(fragment)
         for path in kept.get(name, ()):
-            if (hashes := _read(path, fragment.physical_rows)) is not None:
+            if (hashes := mapped_words(path, (fragment.physical_rows,))) is not None:
                 return hashes
             with suppress(OSError):
                 path.unlink()
         hashes = _made(cells, fragment)
         with suppress(OSError):  # a folder that cannot be written to, or a full disk
-            _keep(folder, name, hashes)
+            put_words(folder, name_of(name, hashes, "hashes"), hashes)
         return hashes
 
     yield from ordered_map(index, fragments, n_threads=n_threads_or_all(None))
-    if not {_name_of(fragment) for fragment in fragments} <= kept.keys():
+    if not {_cells_in(fragment) for fragment in fragments} <= kept.keys():
         _sweep(folder, cells.folder)
 
 
-def _name_of(fragment: Any) -> str:  # noqa: ANN401
+def _cells_in(fragment: Any) -> str:  # noqa: ANN401
     """Return a name for the cells of a fragment, deleted ones included."""
     return "+".join(Path(file.path).stem for file in fragment.metadata.files)
 
@@ -95,15 +94,6 @@ def _kept(folder: Path) -> dict[str, list[Path]]:
         if name := _NAME.fullmatch(path.name):
             kept.setdefault(name["cells"], []).append(path)
     return kept
-
-
-def _read(path: Path, n_rows: int) -> NDArray[np.uint64] | None:
-    """Return the hashes in a file if it is whole."""
-    with suppress(OSError, ValueError):
-        hashes = np.asarray(np.memmap(path, dtype=np.uint64, mode="r"))
-        if hashes.size == n_rows and path.name.endswith(f".{_sum(hashes)}.hashes"):
-            return hashes
-    return None
 
 
 def _made(cells: CellTable, fragment: Any) -> NDArray[np.uint64]:  # noqa: ANN401
@@ -140,18 +130,6 @@ def _share_one(hashes: NDArray[np.uint64], wanted: NDArray[np.uint64]) -> bool:
     return bool((hashes[place[inside]] == wanted[inside]).any())
 
 
-def _keep(folder: Path, name: str, hashes: NDArray[np.uint64]) -> None:
-    """Write a file of the cache whole or not at all."""
-    folder.mkdir(exist_ok=True)
-    scratch = folder / f".{secrets.token_hex(4)}.part"
-    try:
-        with scratch.open("xb") as file:
-            file.write(hashes.data)
-        scratch.replace(folder / f"{name}.{_sum(hashes)}.hashes")
-    finally:
-        scratch.unlink(missing_ok=True)
-
-
 def _sweep(folder: Path, cells: Path) -> None:
     """Remove what is of no file of cells that is there, or was left by a killed process."""
     with suppress(OSError):
@@ -161,7 +139,3 @@ def _sweep(folder: Path, cells: Path) -> None:
             name = _NAME.fullmatch(path.name)
             if name is None or not set(name["cells"].split("+")) <= there:
                 path.unlink(missing_ok=True)
-
-
-def _sum(hashes: NDArray[np.uint64]) -> str:
-    return f"{zlib.crc32(hashes.data):08x}"

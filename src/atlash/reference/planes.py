@@ -8,8 +8,6 @@ is missing, damaged or of other cells, and kept in memory where the folder canno
 from __future__ import annotations
 
 import re
-import secrets
-import zlib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -17,6 +15,7 @@ import numpy as np
 
 from atlash.codes.planes import empty_planes, fill_planes
 from atlash.reference.columns import CODE, codes_of
+from atlash.reference.word_files import mapped_words, name_of, put_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from atlash.reference.cells import CellTable
 
 FOLDER = "planes"
-_NAME = re.compile(r"(?P<cells>.+\.v\d+)\.(?P<sum>[0-9a-f]{8})\.words")
+_NAME = re.compile(r"(?P<cells>.+\.v\d+)\.[0-9a-f]{8}\.words")
 
 
 def load_planes(cells: CellTable, n_anchor_bytes: int) -> Planes:
@@ -83,11 +82,8 @@ def _cached(folder: Path, wanted: str, shape: tuple[int, int]) -> Planes | None:
         name = _NAME.fullmatch(path.name)
         if name is None or name["cells"] != wanted:
             continue
-        with suppress(OSError, ValueError):
-            # no header, as a damaged one can raise nearly anything
-            planes = np.asarray(np.memmap(path, dtype=np.uint64, mode="r", shape=shape))
-            if path.stat().st_size == planes.nbytes and _sum(planes) == name["sum"]:
-                return planes
+        if (planes := mapped_words(path, shape)) is not None:
+            return planes
     return None
 
 
@@ -108,20 +104,9 @@ def _width(cells: CellTable) -> int:
 
 def _keep(folder: Path, wanted: str, planes: Planes) -> None:
     """Write the cache whole or not at all, and remove that of other cells."""
-    folder.mkdir(exist_ok=True)
-    before = list(folder.iterdir())
-    kept = folder / f"{wanted}.{_sum(planes)}.words"
-    scratch = folder / f".{secrets.token_hex(4)}.part"
-    try:
-        with scratch.open("xb") as file:
-            file.write(planes.data)
-        scratch.replace(kept)
-    finally:
-        scratch.unlink(missing_ok=True)
+    before = list(folder.iterdir()) if folder.is_dir() else []
+    kept = name_of(wanted, planes, "words")
+    put_words(folder, kept, planes)
     for path in before:
-        if path != kept:  # a damaged one had its name
+        if path.name != kept:  # a damaged one had its name
             path.unlink(missing_ok=True)
-
-
-def _sum(planes: Planes) -> str:
-    return f"{zlib.crc32(planes.data):08x}"
