@@ -3,11 +3,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from atlash.codes._tables import are_faster, can_be_used
 from atlash.codes.pack import unpack
 from atlash.codes.planes import make_planes
 from atlash.codes.scan import count_within, nearest, within
 
-PATHS = ("vector", "portable")
+PATHS = ("vector", "portable", *(["tables"] if can_be_used() else []))
+needs_tables = pytest.mark.skipif(
+    not can_be_used(), reason="looking up needs a processor with AVX2"
+)
 
 
 def make_codes(seed, n, n_bytes, n_distinct=None):
@@ -92,6 +96,62 @@ def test_limits_fall_over_many_tiles():
     for path in PATHS:
         answer = nearest(queries, make_planes(codes), 50, _path=path)
         assert_nearest(answer, oracle(queries, codes, 50))
+
+
+@needs_tables
+@pytest.mark.parametrize("n_bytes", [8, 16, 24, 32])
+@pytest.mark.parametrize("n_codes", [1, 64, 4095, 4097, 9000])
+def test_tables_find_what_vectors_find(n_bytes, n_codes):
+    """Last tiles and groups are filled up, and as many codes as are wanted are equal."""
+    codes, queries = (
+        make_codes(20, n_codes, n_bytes, min(n_codes, 300)),
+        make_codes(21, 46, n_bytes),
+    )
+    queries[:20] = codes[np.arange(20) % n_codes]
+    planes = make_planes(codes)
+    for k in (1, 30, 5000):
+        expected = nearest(queries, planes, k, _path="vector")
+        assert_nearest(nearest(queries, planes, k, _path="tables"), expected)
+
+
+@pytest.mark.parametrize(
+    ("n_queries", "n_threads", "weights", "tables"),
+    [
+        (32, 1, None, True),
+        (32, 1, (1, 1), True),
+        (31, 1, None, False),
+        (32, 2, None, False),
+        (64, 2, None, True),
+        (32, 1, (65, 1), False),
+    ],
+)
+def test_many_queries_without_weights_are_looked_up(
+    *, n_queries, n_threads, weights, tables, monkeypatch
+):
+    chosen = []
+    monkeypatch.setattr("atlash.codes._tables.are_faster", lambda: True)
+    monkeypatch.setattr("atlash.codes._scan.scan_nearest", lambda *_: chosen.append(False))
+    monkeypatch.setattr("atlash.codes._table_scan.scan_by_tables", lambda *_: chosen.append(True))
+    codes = make_codes(22, n_queries, 16)
+    nearest(codes, make_planes(codes), 1, part_weights=weights, n_threads=n_threads)
+    assert set(chosen) == {tables}
+
+
+@pytest.mark.parametrize(
+    ("features", "possible", "faster"),
+    [
+        ("+sse2,+avx2,-avx512bw", True, True),
+        ("+avx2,+avx512f,+avx512bw", True, False),
+        ("+ssse3,-avx2", False, False),
+        ("", False, False),
+    ],
+)
+def test_tables_follow_what_is_compiled_for(*, features, possible, faster, monkeypatch):
+    from numba.core.registry import cpu_target
+
+    codegen = type(cpu_target.target_context.codegen())
+    monkeypatch.setattr(codegen, "magic_tuple", lambda _: ("x86_64", "some", features))
+    assert (can_be_used(), are_faster()) == (possible, faster)
 
 
 def test_weights_rank_by_the_first_word_then_by_the_second():

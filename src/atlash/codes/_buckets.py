@@ -7,20 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numba
 import numpy as np
 
-from atlash.codes._lanes import BLOCK, CHUNK, closest_centres, distance_at
-from atlash.codes._scan import (
-    HIT_BITS,
-    ROW_BITS,
-    WORD_BYTES,
-    Address,
-    Addresses,
-    find,
-    look,
-    lowest,
-)
+from atlash.codes._candidates import ROW_BITS, lowest
+from atlash.codes._emit import CHUNK, HIT_BITS
+from atlash.codes._lanes import BLOCK, WORD_BYTES, closest_centres, distance_at
+from atlash.codes._scan import find, look
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from atlash.codes._lanes import Address, Addresses
 
 CENTRE_BITS = 32
 PIECE = 2048

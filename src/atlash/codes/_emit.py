@@ -1,17 +1,24 @@
-"""Emits what the intrinsics over codes share: words of eight codes in the lanes of a vector."""
+"""Emits what the intrinsics over codes share: codes in the lanes of a vector, and the search."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llvmlite import ir
 from numba.core import cgutils
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 N_LANES = 8
 WORD = ir.IntType(64)
 VECTOR = ir.VectorType(WORD, N_LANES)
 INDEX = ir.IntType(32)
 MASK = ir.IntType(N_LANES)
+CHUNK = 64
+"""Codes looked at together; the bits of one mask."""
+HIT_BITS = 4
+"""Bits of an answer that tell which queries have a hit; those above are the row."""
 
 
 class Lanes:
@@ -102,3 +109,62 @@ class Lanes:
     def is_set(self, lanes: Any) -> Any:  # noqa: ANN401
         """Tell whether any lane is true."""
         return self.builder.icmp_unsigned("!=", self.mask(lanes), ir.Constant(MASK, 0))
+
+
+def first_hit(
+    builder: Any,  # noqa: ANN401
+    span: Any,  # noqa: ANN401
+    under: Callable[[Any], list[Any]],
+    is_set: Callable[[Any], Any],
+) -> Any:  # noqa: ANN401
+    """Emit a loop over the chunks of ``span`` that ends where some query has a hit.
+
+    Parameters
+    ----------
+    builder
+        Where to emit.
+    span
+        Pair of rows, a whole number of chunks apart and at least one.
+    under
+        Emits for the chunk at a row one vector a query, with something set where it has a hit.
+    is_set
+        Emits whether anything is set in a vector.
+
+    Returns
+    -------
+    ``16 * row + mask``, bit ``j`` of the mask set where query ``j`` has a hit; or ``16 * stop``.
+    """
+    start, stop = (builder.extract_value(span, i) for i in range(2))
+    before = builder.block
+    scan, hit, after, done = (
+        builder.append_basic_block(name) for name in ("scan", "hit", "after", "done")
+    )
+    builder.branch(scan)
+
+    builder.position_at_end(scan)
+    row = builder.phi(WORD)
+    row.add_incoming(start, before)
+    vectors = under(row)
+    anywhere = vectors[0]
+    for other in vectors[1:]:
+        anywhere = builder.or_(anywhere, other)
+    builder.cbranch(is_set(anywhere), hit, after)
+
+    builder.position_at_end(hit)
+    found = builder.shl(row, ir.Constant(WORD, HIT_BITS))
+    for j, vector in enumerate(vectors):
+        bit = builder.zext(is_set(vector), WORD)
+        found = builder.or_(found, builder.shl(bit, ir.Constant(WORD, j)))
+    builder.branch(done)
+
+    builder.position_at_end(after)
+    following = builder.add(row, ir.Constant(WORD, CHUNK))
+    row.add_incoming(following, after)
+    nothing = builder.shl(stop, ir.Constant(WORD, HIT_BITS))
+    builder.cbranch(builder.icmp_signed("<", following, stop), scan, done)
+
+    builder.position_at_end(done)
+    answer = builder.phi(WORD)
+    answer.add_incoming(found, hit)
+    answer.add_incoming(nothing, after)
+    return answer

@@ -17,14 +17,16 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from atlash.codes._emit import N_LANES, VECTOR, WORD, Lanes
+from atlash.codes._emit import CHUNK, N_LANES, VECTOR, WORD, Lanes, first_hit
 
-CHUNK = 64
-"""Codes looked at together; the bits of one mask."""
 BLOCK = 32
 """Codes that are held in registers while centres pass over them."""
 GROUP = 4
 """Queries that pass together over a chunk, while its codes are in registers."""
+WORD_BYTES = 8
+
+Address = int
+Addresses = tuple[int, ...]
 
 
 @intrinsic  # type: ignore[untyped-decorator, unused-ignore]
@@ -66,9 +68,7 @@ def next_hit(  # noqa: PLR0917 - numba takes arguments by position
 ) -> Any:  # noqa: ANN401
     """Find the first chunk of ``span`` in which some query has a code under its limit.
 
-    ``span`` is a pair of rows, a whole number of chunks apart and at least one. The answer is
-    ``16 * row + mask``, bit ``j`` of the mask set where query ``j`` has such a code; or
-    ``16 * stop``.
+    Span and answer are those of :func:`atlash.codes._emit.first_hit`.
     """
     n_queries = group.literal_value
 
@@ -76,41 +76,11 @@ def next_hit(  # noqa: PLR0917 - numba takes arguments by position
         lanes = Lanes(builder, signature, arguments)
         asked = [lanes.query(arguments[2], j) for j in range(n_queries)]
         limit = [lanes.splat(lanes.read(arguments[3], j)) for j in range(n_queries)]
-        start, stop = (builder.extract_value(arguments[4], i) for i in range(2))
-        before = builder.block
-        scan, hit, after, done = (
-            builder.append_basic_block(name) for name in ("scan", "hit", "after", "done")
-        )
-        builder.branch(scan)
 
-        builder.position_at_end(scan)
-        row = builder.phi(WORD)
-        row.add_incoming(start, before)
-        under = chunk_under(lanes, row, queries=asked, limits=limit)
-        anywhere = under[0]
-        for other in under[1:]:
-            anywhere = builder.or_(anywhere, other)
-        builder.cbranch(lanes.is_set(anywhere), hit, after)
+        def under(row: Any) -> list[Any]:  # noqa: ANN401
+            return chunk_under(lanes, row, queries=asked, limits=limit)
 
-        builder.position_at_end(hit)
-        mask = ir.Constant(WORD, 0)
-        for j, each in enumerate(under):
-            bit = builder.zext(lanes.is_set(each), WORD)
-            mask = builder.or_(mask, builder.shl(bit, ir.Constant(WORD, j)))
-        found = builder.or_(builder.shl(row, ir.Constant(WORD, 4)), mask)
-        builder.branch(done)
-
-        builder.position_at_end(after)
-        following = builder.add(row, ir.Constant(WORD, CHUNK))
-        row.add_incoming(following, after)
-        nothing = builder.shl(stop, ir.Constant(WORD, 4))
-        builder.cbranch(builder.icmp_signed("<", following, stop), scan, done)
-
-        builder.position_at_end(done)
-        answer = builder.phi(WORD)
-        answer.add_incoming(found, hit)
-        answer.add_incoming(nothing, after)
-        return answer
+        return first_hit(builder, arguments[4], under, lanes.is_set)
 
     return types.int64(planes, weights, queries, limits, span, group), emit
 

@@ -7,21 +7,15 @@ from typing import TYPE_CHECKING
 import numba
 import numpy as np
 
-from atlash.codes._lanes import CHUNK, distance_at
-from atlash.codes._scan import (
-    HIT_BITS,
-    TILE,
-    WORD_BYTES,
-    Address,
-    Addresses,
-    find,
-    group_size,
-    look,
-    lowest,
-)
+from atlash.codes._candidates import lowest
+from atlash.codes._emit import CHUNK, HIT_BITS
+from atlash.codes._lanes import WORD_BYTES, distance_at
+from atlash.codes._scan import TILE, find, group_size, look
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from atlash.codes._lanes import Address, Addresses
 
 
 @numba.njit(cache=True, nogil=True)

@@ -3,7 +3,8 @@
 Planes, queries and limits are given as addresses: a memory-mapped file that must not be written
 then runs the same machine code as an array. Codes are looked at in chunks of 64. A chunk without
 a code under a query's limit costs a few vector instructions; only the others are opened.
-``vector`` chooses between vectors and loops that compile anywhere; both find the same.
+``vector`` chooses between vectors and loops that compile anywhere; both find the same, as does
+:mod:`atlash.codes._table_scan`.
 """
 
 from __future__ import annotations
@@ -13,21 +14,24 @@ from typing import TYPE_CHECKING
 import numba
 import numpy as np
 
-from atlash.codes._lanes import CHUNK, GROUP, distance_at, lanes_under, next_hit, word_at
-from atlash.codes._popcount import popcount
+from atlash.codes._candidates import hold, no_candidates, place_nearest
+from atlash.codes._emit import CHUNK, HIT_BITS
+from atlash.codes._lanes import (
+    GROUP,
+    WORD_BYTES,
+    distance_at,
+    lanes_under,
+    next_hit,
+    word_at,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from atlash.codes._lanes import Address, Addresses
+
 TILE = 4096
 """Codes that stay in the second-level cache while all queries pass over them."""
-WORD_BYTES = 8
-ROW_BITS = 40
-ROW_MASK = (1 << ROW_BITS) - 1
-HIT_BITS = 4
-
-Address = int
-Addresses = tuple[int, ...]
 
 
 @numba.njit(nogil=True)
@@ -102,50 +106,9 @@ def look(  # noqa: PLR0917 - numba takes arguments by position
 
 
 @numba.njit(nogil=True)
-def lowest(mask: np.uint64) -> int:
-    """Place of the lowest set bit."""
-    return int(np.int64(popcount(~mask & (mask - np.uint64(1)))))
-
-
-@numba.njit(nogil=True)
 def group_size(query: int, n_queries: int) -> int:
     """Count the queries that pass together from ``query`` on."""
     return GROUP if query + GROUP <= n_queries else 1
-
-
-@numba.njit(nogil=True)
-def keep_nearest(buffer: NDArray[np.int64], limit: int, n_ties: int) -> int:
-    """Drop in place what is beyond ``limit``, and all but the first ``n_ties`` at it."""
-    kept = 0
-    for key in buffer:
-        far = key >> ROW_BITS
-        if far < limit or (far == limit and n_ties > 0):
-            n_ties -= far == limit
-            buffer[kept] = key
-            kept += 1
-    return kept
-
-
-@numba.njit(nogil=True)
-def place_nearest(
-    buffer: NDArray[np.int64],
-    counts: NDArray[np.int32],
-    limit: int,
-    distances: NDArray[np.int32],
-    rows: NDArray[np.int64],
-) -> None:
-    """Write what is held, in order of rows, to its places in order of (distance, row)."""
-    place = 0
-    for far in range(min(limit + 1, len(counts))):
-        count = counts[far]
-        counts[far] = place
-        place += count
-    for key in buffer:
-        far = key >> ROW_BITS
-        if far <= limit and counts[far] < len(rows):
-            distances[counts[far]] = far
-            rows[counts[far]] = key & ROW_MASK
-            counts[far] += 1
 
 
 @numba.njit(cache=True, nogil=True)
@@ -159,18 +122,11 @@ def scan_nearest(  # noqa: PLR0917 - numba takes arguments by position
     distances: NDArray[np.int32],
     rows: NDArray[np.int64],
 ) -> None:
-    """Write the nearest codes of ``span`` to ``(n_queries, k)``, in order of (distance, row).
-
-    A query's limit is the least distance that k codes seen so far do not exceed: counts of each
-    distance give it without sorting, and later codes at the limit lose their ties anyway.
-    """
+    """Write the nearest codes of ``span`` to ``(n_queries, k)``, in order of (distance, row)."""
     n_queries, k = rows.shape
     query_bytes = WORD_BYTES * len(planes)
-    limits = np.full(n_queries, n_distances, dtype=np.int64)
-    n_under = np.zeros(n_queries, dtype=np.int64)
-    counts = np.zeros((n_queries, n_distances), dtype=np.int32)
-    n_held = np.zeros(n_queries, dtype=np.int64)
-    buffer = np.empty((n_queries, 2 * k + CHUNK), dtype=np.int64)
+    candidates = no_candidates(n_queries, k, n_distances)
+    limits = candidates.limits
     for tile in range(span[0], span[1], TILE):
         tile_stop = min(tile + TILE, span[1])
         first = 0
@@ -185,26 +141,9 @@ def scan_nearest(  # noqa: PLR0917 - numba takes arguments by position
                 for j in range(size):
                     if row >= tile_stop or not found >> j & 1:
                         continue
-                    i = first + j
-                    asked = near + query_bytes * j
-                    mask = look(planes, weights, asked, limits[i], (row, tile_stop), vector)
-                    while mask:
-                        hit = row + lowest(mask)
-                        mask &= mask - np.uint64(1)
-                        far = distance_at(planes, weights, asked, hit)
-                        if far >= limits[i]:
-                            continue
-                        if n_held[i] == buffer.shape[1]:
-                            n_held[i] = keep_nearest(buffer[i], limits[i], k - n_under[i])
-                        buffer[i, n_held[i]] = far << ROW_BITS | hit
-                        n_held[i] += 1
-                        counts[i, far] += 1
-                        n_under[i] += 1
-                        while n_under[i] >= k:
-                            limits[i] -= 1
-                            n_under[i] -= counts[i, limits[i]]
+                    asked, limit = near + query_bytes * j, limits[first + j]
+                    mask = look(planes, weights, asked, limit, (row, tile_stop), vector)
+                    hold(candidates, first + j, k, (planes, weights, asked, row), mask)
                 row += CHUNK
             first += size
-    for i in range(n_queries):
-        held = buffer[i, : n_held[i]]
-        place_nearest(held, counts[i], limits[i], distances[i], rows[i])
+    place_nearest(candidates, distances, rows)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from atlash.codes.planes import Planes
 
-Path = Literal["vector", "portable"]
+Path = Literal["tables", "vector", "portable"]
 
 VECTOR_MACHINES = {"x86_64", "amd64", "aarch64", "arm64"}
 ALIGNMENT = 64
@@ -140,7 +140,7 @@ def ask(
         planes=planes,
         weights=leading(weights),
         most=64 * sum(weights),
-        vector=(path or default_path()) == "vector",
+        vector=(path or default_path()) != "portable",
         n_threads=max(1, min(n_threads_or_all(n_threads), n_useful)),
     )
 

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from atlash.codes.planes import Planes
-    from atlash.codes.question import Path
+    from atlash.codes.question import Path, Question
 
 STATE_BYTES = 2**26
 """Memory for the candidates of the queries that one thread has under way."""
+WORTH_TABLES = 32
+"""Queries of a thread for which laying codes out for tables pays: it takes as long as some 15."""
 
 
 class Nearest(NamedTuple):
@@ -94,6 +96,7 @@ def nearest(
         If queries, planes and weights do not fit, or k is less than 1.
     """
     from atlash.codes._scan import scan_nearest  # numba: imported when needed
+    from atlash.codes._table_scan import scan_by_tables
 
     if k < 1:
         msg = f"At least one neighbour must be asked for; found k={k}."
@@ -103,15 +106,31 @@ def nearest(
     shape = (len(scan.spans()), len(queries), n_found)
     distances, rows = np.full(shape, -1, np.int32), np.full(shape, -1, np.int64)
 
-    def search(block: slice, span: tuple[int, int], number: int) -> None:
-        asked = scan.words[block]
-        scan_nearest(
-            scan.addresses, scan.weights, asked.ctypes.data, span, n_distances, scan.vector,
-            distances[number, block], rows[number, block],
-        )  # fmt: skip
+    by_tables = _takes_tables(scan, _path)
 
-    scan.share_out(search, STATE_BYTES // (16 * n_found + 4 * n_distances + 512))
+    def search(block: slice, span: tuple[int, int], number: int) -> None:
+        asked = scan.words[block].ctypes.data
+        found = distances[number, block], rows[number, block]
+        if by_tables:
+            scan_by_tables(scan.addresses, asked, span, n_distances, *found)
+        else:
+            scan_nearest(
+                scan.addresses, scan.weights, asked, span, n_distances, scan.vector, *found
+            )
+
+    table_bytes = 256 * len(planes)
+    scan.share_out(search, STATE_BYTES // (16 * n_found + 4 * n_distances + table_bytes + 512))
     return _merge(distances, rows, k)
+
+
+def _takes_tables(scan: Question, path: Path | None) -> bool:
+    """Tell whether to look distances up: bits must weigh alike, and be worth the tables."""
+    from atlash.codes._tables import are_faster
+
+    if scan.weights or path not in {None, "tables"}:
+        return False
+    many = len(scan.words) >= WORTH_TABLES * scan.n_threads
+    return path == "tables" or (scan.vector and many and are_faster())
 
 
 def _merge(distances: NDArray[np.int32], rows: NDArray[np.int64], k: int) -> Nearest:
