@@ -105,8 +105,8 @@ def nearest(
     n_found, n_distances = min(k, planes.shape[1]), scan.most + 1
     shape = (len(scan.spans()), len(queries), n_found)
     distances, rows = np.full(shape, -1, np.int32), np.full(shape, -1, np.int64)
-
-    by_tables = _takes_tables(scan, _path)
+    size = STATE_BYTES // (16 * n_found + 4 * n_distances + 256 * len(planes) + 512)
+    by_tables = _takes_tables(scan, size, _path)
 
     def search(block: slice, span: tuple[int, int], number: int) -> None:
         asked = scan.words[block].ctypes.data
@@ -118,19 +118,18 @@ def nearest(
                 scan.addresses, scan.weights, asked, span, n_distances, scan.vector, *found
             )
 
-    table_bytes = 256 * len(planes)
-    scan.share_out(search, STATE_BYTES // (16 * n_found + 4 * n_distances + table_bytes + 512))
+    scan.share_out(search, size)
     return _merge(distances, rows, k)
 
 
-def _takes_tables(scan: Question, path: Path | None) -> bool:
-    """Tell whether to look distances up: bits must weigh alike, and be worth the tables."""
+def _takes_tables(scan: Question, size: int, path: Path | None) -> bool:
+    """Tell whether to look distances up: bits weigh alike, and blocks of queries are large."""
     from atlash.codes._tables import are_faster
 
     if scan.weights or path not in {None, "tables"}:
         return False
-    many = len(scan.words) >= WORTH_TABLES * scan.n_threads
-    return path == "tables" or (scan.vector and many and are_faster())
+    worth = min(size, len(scan.words) // scan.n_threads) >= WORTH_TABLES
+    return path == "tables" or (scan.vector and worth and are_faster())
 
 
 def _merge(distances: NDArray[np.int32], rows: NDArray[np.int64], k: int) -> Nearest:
