@@ -77,6 +77,19 @@ def test_options_reach_the_annotation(label, place, fresh_counts, reference):
         assert text in outcome.out
 
 
+def test_the_query_can_give_means_and_the_least_number_of_genes(
+    label, place, fresh_counts, reference
+):
+    least = int(np.median(fresh_counts.X.getnnz(axis=1)))
+    assert label("--match-query", "--min-genes", least, "-q").code == 0
+    config = AnnotateConfig(match_query=True, min_genes=least, progress=False)
+    expected = annotate(fresh_counts, reference, config=config, copy=True)
+    alike(ad.read_h5ad(place / "out.h5ad"), expected)
+    plain = annotate(fresh_counts, reference, config=AnnotateConfig(progress=False), copy=True)
+    assert not expected.obs[KEYS.margin].equals(plain.obs[KEYS.margin])
+    assert (expected.obs[KEYS.reason] == "too few genes").any()
+
+
 @pytest.mark.parametrize("method", ["asymmetric", "hamming"])
 def test_both_ways_to_compare_with_anchors(label, place, fresh_counts, reference, method):
     assert label("--method", method, "-q").code == 0

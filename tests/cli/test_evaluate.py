@@ -82,6 +82,15 @@ def test_the_way_to_compare_with_anchors_is_that_of_python(judge, place, fresh_c
     assert outcome.json == {"levels": [level | {"level": "kind"}]}
 
 
+def test_options_of_annotation_are_those_of_python(judge, place, fresh_counts, reference):
+    options = ("--match-query", "--min-genes", "60", "--vote", "batch")
+    outcome = judge(*options, "--json", "--rename", place / "names.csv")
+    config = AnnotateConfig(match_query=True, min_genes=60, vote="batch", progress=False)
+    expected = evaluate(fresh_counts, reference, labels_key="cell_type", config=config)
+    (level,) = json.loads(expected.to_json())["levels"]
+    assert outcome.json == {"levels": [level | {"level": "kind"}]}
+
+
 def test_types_that_are_unknown_and_taken_for_others_are_shown(judge, place):
     outcome = judge()
     assert outcome.code == 0

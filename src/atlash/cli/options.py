@@ -90,6 +90,17 @@ MaxLost = Annotated[
     float,
     typer.Option(min=0, max=1, help="Share of known cells that may be called out of reach."),
 ]
+MinGenes = Annotated[
+    int, typer.Option(min=0, help="Least number of the reference's genes in an assigned cell.")
+]
+Vote = Annotated[
+    str | None,
+    typer.Option(help="Column of obs with clusters, or 'code': groups take one label."),
+]
+MatchQuery = Annotated[
+    bool,
+    typer.Option("--match-query", help="Standardise genes by the query's own means and spreads."),
+]
 KeyAdded = Annotated[str, typer.Option(help="Prefix of what is written.")]
 Device = Annotated[str, typer.Option(help="Where to learn: auto, cpu, cuda, ...")]
 Threads = Annotated[
