@@ -6,7 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from atlash.clustering.batch_labels import UnknownBatchesWarning, batches_of, known_batches
+from atlash.clustering.batch_labels import (
+    NoBatchesWarning,
+    UnknownBatchesWarning,
+    batches_of,
+    known_batches,
+    warn_of_no_batches,
+)
 from atlash.errors import InputError, KeyNotFoundError
 
 
@@ -67,3 +73,33 @@ def test_columns_that_cannot_be_used(known):
     for key in ("lab", "lob"):
         with pytest.raises(InputError, match=r"1 cells have no value in .*, the first in row 1"):
             known_batches(obs, key, known)
+
+
+@pytest.mark.parametrize("known", [["0", "1"], ["0.0", "1.0"]])
+@pytest.mark.parametrize("given", [[1, 0], [1.0, 0.0], ["1", "0"]])
+def test_whole_numbers_are_one_batch_with_a_point_or_without(known, given):
+    obs = pd.DataFrame({"lab": given})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert known_batches(obs, "lab", known).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("lab", "told"),
+    [
+        (["one"] * 30, "1 values for 30 cells"),
+        ([f"cell{place}" for place in range(30)], "30 values for 30 cells"),
+        (np.linspace(0, 1, 30), "30 values"),
+        ([place // 4 for place in range(30)], "8 values"),
+    ],
+)
+def test_columns_that_are_none_of_batches(lab, told):
+    with pytest.warns(NoBatchesWarning, match=f"`batch_key` is 'lab', which has {told}"):
+        warn_of_no_batches(batches_of(pd.DataFrame({"lab": lab}), "lab"), "lab")
+
+
+def test_batches_of_some_cells_each_are_none_to_warn_of():
+    obs = pd.DataFrame({"lab": [place // 5 for place in range(30)]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_no_batches(batches_of(obs, "lab"), "lab")

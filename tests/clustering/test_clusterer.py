@@ -209,3 +209,15 @@ def test_a_homogeneous_population_is_one_cluster(cluster):
     found = cluster(sp.csr_matrix(X))
     assert found.facts_["n_before_joining"] > 3
     assert found.model_.n_clusters == 1
+
+
+def test_the_story_names_the_batches_brought_together(atlas_counts, quiet, fitted, tmp_path):
+    told = HashClusterer(config=quiet()).fit(atlas_counts, batch_key="batch")
+    sizes = atlas_counts.obs["batch"].value_counts()
+    assert told.facts_["batch_key"] == "batch"
+    found = zip(told.facts_["batches"], told.facts_["cells_of_batch"], strict=True)
+    assert dict(found) == sizes.to_dict()
+    told.save(tmp_path / "told")
+    assert HashClusterer.load(tmp_path / "told").facts_ == told.facts_
+    assert fitted.facts_["batch_key"] is None
+    assert fitted.facts_["batches"] == []

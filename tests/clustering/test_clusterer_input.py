@@ -84,6 +84,7 @@ def test_hardly_any_genes(cluster, counts, sizes):
         assert sum(sizes(found)) == (counts[:, :n].sum(axis=1) > 0).sum()
 
 
+@pytest.mark.filterwarnings("ignore:`batch_key` is 'lab', which has")
 def test_a_batch_with_one_cell_and_batches_of_one(cluster, atlas, sizes):
     for batches in (["x"] + ["y"] * 359, [str(k) for k in range(360)], ["x"] * 360):
         atlas.obs["lab"] = batches
@@ -156,7 +157,7 @@ def test_numbers_of_clusters_that_are_none(n_clusters):
         HashClusterer(n_clusters)
 
 
-@pytest.mark.parametrize("resolution", [0, -1.0, np.nan, np.inf, "1", [1.0]])
+@pytest.mark.parametrize("resolution", [0, -1.0, np.nan, np.inf, "1", [1.0], True])
 def test_resolutions_that_are_none(resolution):
     with pytest.raises(InputError, match=r"`resolution` is .* above 0"):
         HashClusterer(resolution=resolution)
@@ -201,6 +202,9 @@ def test_depth_alone_makes_no_clusters(cluster):
         ({"chunk_size": 0}, "`chunk_size` is 0, but must be at least 1"),
         ({"refine_steps": -1}, "`refine_steps` is -1, but must be at least 0"),
         ({"least_agreement": np.nan}, "`least_agreement` is nan"),
+        ({"least_agreement": 5}, "`least_agreement` is 5, but must be .* at most 1"),
+        ({"min_shared": 3}, "`min_shared` is 3, but must be at least 0 and at most 1"),
+        ({"min_shared": -0.5}, "`min_shared` is -0.5"),
         ({"least_distance": np.inf}, "`least_distance` is inf"),
         (
             {"attention": AttentionConfig("kernel", temperature=0)},
@@ -221,3 +225,15 @@ def test_depth_alone_makes_no_clusters(cluster):
 def test_options_that_leave_nothing_to_do(options, told):
     with pytest.raises(InputError, match=told):
         HashClusterer(config=ClusterConfig(**options))
+
+
+@pytest.mark.parametrize("what", ["obs", "var"])
+def test_columns_that_are_there_twice(quiet, counts, what):
+    """As after joining tables of metadata."""
+    cells = ad.AnnData(counts[:100])
+    cells.obs["lab"] = ["a", "b"] * 50
+    cells.var["symbol"] = [f"GENE{place}" for place in range(cells.n_vars)]
+    setattr(cells, what, pd.concat([getattr(cells, what)] * 2, axis=1))
+    clusterer = HashClusterer(config=quiet(gene_column="symbol" if what == "var" else None))
+    with pytest.raises(InputError, match="2 columns are called"):
+        clusterer.fit(cells, batch_key="lab")

@@ -87,6 +87,7 @@ def test_answers_are_those_of_then(golden, answered):
     assert answered.obs[KEYS.reason].iloc[0] == "too few genes"
 
 
+@pytest.mark.filterwarnings("ignore:.*no counts of the reference")
 def test_hits_are_those_of_then(golden, query, reference):
     expected = read_table(golden / "hits.csv")
     hits = search(query, reference, k=5, config=SearchConfig(progress=False)).to_pandas()

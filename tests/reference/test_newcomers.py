@@ -97,7 +97,9 @@ def test_values_that_would_be_lost_are_refused(case):
 
 def test_other_columns_are_left_out_and_named_as_the_user_does():
     given = table_of(**{"percent.mt": [0.1], "age": [3], "kind": ["x"]})
-    with pytest.warns(ColumnsLeftOutWarning, match="no column 'percent.mt', 'age'; left out"):
+    with pytest.warns(
+        ColumnsLeftOutWarning, match=r"no column 'percent_mt' \(here 'percent.mt'\), 'age'; left"
+    ):
         found = fitted(given, table_of(kind=["y"], size=[1]).schema)
     assert found.column_names == ["cell_id", "code", "label", "kind"]
 

@@ -32,13 +32,13 @@ def hits_summary(hits: Hits, output: Path | None) -> dict[str, Any]:
     import pandas as pd
 
     votes, found = hits.votes(), hits.composition()
-    voted = votes["vote"].notna()
+    compared = votes["agrees"].dropna()
     labels = found[found["hits"] > 0].sort_values("hits", ascending=False, kind="stable")
     return {
         "queries": len(hits),
         "hits": len(hits.rows),
         "queries_without_hits": int((votes["n_hits"] == 0).sum()),
-        "agreement": float(votes.loc[voted, "agrees"].mean()) if voted.any() else None,
+        "agreement": float(compared.mean()) if len(compared) else None,
         "labels": [
             {
                 "label": str(row["label"]) if pd.notna(row["label"]) else None,

@@ -6,22 +6,29 @@ import warnings
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from atlash.checks import check_name
+from atlash.data.columns import one_column, text_of, without_point
 from atlash.errors import InputError, KeyNotFoundError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
     from numpy.typing import NDArray
 
 N_NAMED = 3
 """Most batches that a message names."""
+LEAST_A_BATCH = 5
+"""Cells a batch on average, below which a column is hardly one of batches."""
 
 
 class UnknownBatchesWarning(UserWarning):
     """Cells are of batches that the clusterer does not know, and are placed as they are."""
+
+
+class NoBatchesWarning(UserWarning):
+    """A column that is to hold batches hardly does, so that nothing is brought together."""
 
 
 class Batches(NamedTuple):
@@ -40,28 +47,43 @@ class Batches(NamedTuple):
 
 
 def batches_of(obs: pd.DataFrame, key: str) -> Batches:
-    """Return the batch of each cell; 1 and ``"1"`` are one batch.
+    """Return the batch of each cell; 1, 1.0 and ``"1"`` are one batch.
 
     Raises
     ------
     KeyNotFoundError
         If there is no such column.
     InputError
-        If ``key`` is no name, or a cell has no batch.
+        If ``key`` is no name or that of several columns, or a cell has no batch.
     """
     check_name(key, "batch_key")
     if key not in obs:
         msg = f"`obs` has no column {key!r} to take batches from.{did_you_mean(key, obs.columns)}"
         raise KeyNotFoundError(msg)
-    missing = obs[key].isna().to_numpy()
+    column = one_column(obs, key)
+    missing = column.isna().to_numpy()
     if missing.any():
         msg = (
             f"{int(missing.sum()):,} cells have no value in `obs[{key!r}]`, the first in row "
             f"{int(missing.argmax())}. Give each a batch, or leave those cells out."
         )
         raise InputError(msg)
-    names, of_cell = np.unique(obs[key].astype(str).to_numpy(dtype=str), return_inverse=True)
-    return Batches(tuple(names.tolist()), of_cell.astype(np.int32))
+    codes, values = pd.factorize(column)
+    names, of_value = np.unique([text_of(value) for value in values], return_inverse=True)
+    return Batches(tuple(names.tolist()), of_value.astype(np.int32)[codes])
+
+
+def warn_of_no_batches(batches: Batches, key: str) -> None:
+    """Warn of a column that is none of batches: one value, or nearly as many as cells."""
+    n_cells, n_batches = len(batches.of_cell), len(batches.names)
+    if 1 < n_batches <= n_cells / LEAST_A_BATCH:
+        return
+    msg = (
+        f"`batch_key` is {key!r}, which has {n_batches:,} values for {n_cells:,} cells "
+        f"({_some(batches.names)}), so that next to nothing is brought together. Name the column "
+        "of the batches, or leave `batch_key` away."
+    )
+    warnings.warn(msg, NoBatchesWarning, stacklevel=3)
 
 
 def known_batches(obs: pd.DataFrame, key: str | None, known: Sequence[str]) -> NDArray[np.int32]:
@@ -106,7 +128,7 @@ def known_batches(obs: pd.DataFrame, key: str | None, known: Sequence[str]) -> N
         )
         raise InputError(msg)
     found = batches_of(obs, key)
-    place = {name: number for number, name in enumerate(known)}
+    place = {without_point(name): number for number, name in enumerate(known)}
     numbers = np.array([place.get(name, -1) for name in found.names], dtype=np.int32)
     of_cell: NDArray[np.int32] = numbers[found.of_cell]
     new = [name for name in found.names if name not in place]

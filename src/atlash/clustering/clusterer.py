@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from atlash.checks import checked_config, checked_path
-from atlash.clustering.batch_labels import batches_of, known_batches
+from atlash.clustering.batch_labels import batches_of, known_batches, warn_of_no_batches
 from atlash.clustering.clusters import clusters_of, told
-from atlash.clustering.facts import facts_of
+from atlash.clustering.facts import batch_facts, facts_of
 from atlash.clustering.fitting import fit
 from atlash.clustering.model import ClusterModel
 from atlash.clustering.store import config_of, read, write
@@ -40,7 +40,8 @@ class HashClusterer:
         Resolution of Leiden, above 0; its clusters are then taken as they are. ``None`` starts
         from 1 and joins clusters that the counts do not tell apart.
     random_state
-        Seed of Leiden's moves; all else is decided by the cells.
+        Seed of Leiden's moves, and of what is learned where ``config.learn`` or an attention that
+        learns is on; all else is decided by the cells.
     config
         Further options; ``None`` stands for ``ClusterConfig()``.
 
@@ -98,10 +99,17 @@ class HashClusterer:
         ------
         InputError
             If the cells cannot be used, or there are fewer than 50, or fewer than clusters.
+
+        Warns
+        -----
+        NoBatchesWarning
+            If ``batch_key`` names a column of one value, or of nearly as many as cells.
         """
         source = open_source(cells, self.config.layer)
         told_batches = None if batch_key is None else batches_of(source.obs, batch_key)
         check_enough(self.wanted, source)
+        if batch_key is not None and told_batches is not None:
+            warn_of_no_batches(told_batches, batch_key)
         fitted = fit(
             source,
             None if told_batches is None else told_batches.of_cell,
@@ -125,6 +133,7 @@ class HashClusterer:
         self.clusters_ = clusters_of(fitted, self.model_, source.n_cells)
         self.graph_ = fitted.graph, fitted.rows
         self.facts_ = facts_of(fitted, self.model_, wanted=self.wanted, config=self.config)
+        self.facts_ |= batch_facts(batch_key, told_batches)
         return self
 
     def predict(self, cells: Cells, *, batch_key: str | None = None) -> Clusters:

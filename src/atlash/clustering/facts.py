@@ -7,10 +7,13 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from atlash.clustering.stability import bucket_stability, cluster_stability
 from atlash.clustering.store import settings
 
 if TYPE_CHECKING:
+    from atlash.clustering.batch_labels import Batches
     from atlash.clustering.fitted import Fitted
     from atlash.clustering.model import ClusterModel
     from atlash.clustering.wanted import Wanted
@@ -42,6 +45,18 @@ def facts_of(
         "axes_reliability": fitted.axes.reliability.tolist(),
         "seconds": fitted.seconds,
         "peak_memory_gb": _peak_memory(),
+    }
+
+
+def batch_facts(batch_key: str | None, batches: Batches | None) -> dict[str, Any]:
+    """Return which batches were brought together, and the cells of each, as plain values."""
+    if batches is None:
+        return {"batch_key": None, "batches": [], "cells_of_batch": []}
+    sizes = np.bincount(batches.of_cell, minlength=len(batches.names))
+    return {
+        "batch_key": batch_key,
+        "batches": list(batches.names),
+        "cells_of_batch": sizes.tolist(),
     }
 
 

@@ -22,7 +22,9 @@ _ABOVE_0 = np.finfo(np.float64).tiny
 _LEAST = {
     "n_genes": 1, "n_neighbors": 2, "n_buckets": 2, "n_runs": 1, "n_splits": 1,
     "least_agreement": -np.inf, "least_distance": 0, "refine_steps": 0, "chunk_size": 1,
+    "min_shared": 0,
 }  # fmt: skip
+_MOST = {"least_agreement": 1, "min_shared": 1}
 _ATTEND = {
     "n_rounds": 0, "temperature": _ABOVE_0, "n_heads": 1, "n_units": 1, "n_hidden": 1,
     "n_steps": 0, "batch_size": 1, "learning_rate": _ABOVE_0, "weight_decay": 0, "block_size": 1,
@@ -32,7 +34,7 @@ _LEARN = {
     "contrast_weight": 0, "heads_weight": 0, "reconstruct_weight": 0, "n_hidden": 1,
     "n_steps": 1, "batch_size": 1, "learning_rate": _ABOVE_0, "weight_decay": 0,
 }  # fmt: skip
-"""Least values of options, of attention and of learning."""
+"""Least values of options, of attention and of learning; and the most of some options."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,12 @@ def checked(
         msg = f"`n_clusters` is {n_clusters!r}, but must be 'auto' or a whole number from 1."
         raise InputError(msg)
     seed = checked_seed(random_state)
-    finer = float(resolution) if isinstance(resolution, Real) else None
+    finer = _number(resolution)
     if resolution is not None and (finer is None or not 0 < finer < np.inf):
-        msg = f"`resolution` is {resolution!r}, but must be above 0, for example 1, or None."
+        msg = (
+            f"`resolution` is {resolution!r}, but must be above 0, for example 1. Leave it out to "
+            "have clusters joined that the counts do not tell apart."
+        )
         raise InputError(msg)
     if not auto and resolution is not None:
         msg = "Give `n_clusters` or `resolution`, not both: each decides the number of clusters."
@@ -93,10 +98,19 @@ def _check_least(options: object, least: dict[str, float]) -> None:
     """Raise :class:`InputError` if an option is below its least value, or infinite or NaN."""
     for name, value in least.items():
         found = getattr(options, name)
-        if not value <= found < np.inf:
+        most = _MOST.get(name, np.finfo(np.float64).max)
+        if not value <= found <= most:
             bound = "above 0" if value == _ABOVE_0 else f"at least {value}"
+            bound += f" and at most {most}" if name in _MOST else ""
             msg = f"`{name}` is {found!r}, but must be {bound}."
             raise InputError(msg)
+
+
+def _number(value: object) -> float | None:
+    """Return a number as Python's, ``None`` for anything else."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return None
+    return float(value)
 
 
 def _whole(value: object) -> int | None:
@@ -124,6 +138,6 @@ def check_enough(wanted: Wanted, source: CellSource) -> None:
     if (wanted.n_clusters or 1) > source.n_cells:
         msg = (
             f"{wanted.n_clusters:,} clusters are wanted of the {source.n_cells:,} cells "
-            f"of {source.name}. Ask for fewer, or leave `n_clusters` at 'auto'."
+            f"of {source.name}. Ask for fewer, or leave `n_clusters` out to find the number."
         )
         raise InputError(msg)

@@ -115,6 +115,7 @@ def first_hit(
     builder: Any,  # noqa: ANN401
     span: Any,  # noqa: ANN401
     under: Callable[[Any], list[Any]],
+    *,
     is_set: Callable[[Any], Any],
 ) -> Any:  # noqa: ANN401
     """Emit a loop over the chunks of ``span`` that ends where some query has a hit.

@@ -80,7 +80,7 @@ def next_hit(  # noqa: PLR0917 - numba takes arguments by position
         def under(row: Any) -> list[Any]:  # noqa: ANN401
             return chunk_under(lanes, row, queries=asked, limits=limit)
 
-        return first_hit(builder, arguments[4], under, lanes.is_set)
+        return first_hit(builder, arguments[4], under, is_set=lanes.is_set)
 
     return types.int64(planes, weights, queries, limits, span, group), emit
 

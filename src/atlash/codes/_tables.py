@@ -78,7 +78,7 @@ def next_hit_by_tables(  # noqa: PLR0917 - numba takes arguments by position
             beyond = [tables.beyond(limit) for limit in limits]
             return [builder.or_(*each) for each in zip(left, beyond, strict=True)]
 
-        return first_hit(builder, arguments[4], under, tables.is_set)
+        return first_hit(builder, arguments[4], under, is_set=tables.is_set)
 
     return types.int64(planes, tile, tables, limits, span), emit
 

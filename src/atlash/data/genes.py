@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from atlash.data.columns import has_column
+from atlash.data.columns import has_column, one_column
 from atlash.data.identifiers import GeneKind, clean_ids, identifier_kind
 from atlash.data.matching import GeneMatch, match_genes
 from atlash.errors import GeneMismatchError, KeyNotFoundError
@@ -86,6 +86,8 @@ def read_gene_names(
     ------
     KeyNotFoundError
         ``gene_column`` does not exist.
+    InputError
+        Several columns are called so.
     """
     if gene_column is not None and not has_column(var, gene_column):
         columns = [str(column) for column in var.columns]
@@ -97,10 +99,11 @@ def read_gene_names(
         )
         raise KeyNotFoundError(msg)
     offered = {"var_names": clean_ids(var.index)}
-    offered |= {column: clean_ids(var[column]) for column in NAME_COLUMNS if column in var}
+    single = [column for column in NAME_COLUMNS if list(var.columns).count(column) == 1]
+    offered |= {column: clean_ids(var[column]) for column in single}
     chosen = gene_column or "var_names"
     if chosen not in offered:
-        offered[chosen] = clean_ids(var[chosen])
+        offered[chosen] = clean_ids(one_column(var, chosen))
     namings = {chosen: offered.pop(chosen)}
     kinds = {identifier_kind(namings[chosen]), "other"}
     for label, names in offered.items():

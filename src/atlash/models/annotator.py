@@ -12,7 +12,7 @@ from atlash.codes.similarity import similarity
 from atlash.models.family import Family
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import scipy.sparse as sp
     from numpy.typing import NDArray
@@ -275,14 +275,40 @@ class Annotator:
         self, prediction: Prediction, cells: Projected, measured: NDArray[np.bool_]
     ) -> Prediction:
         """Give cells to registered types that take them; a later one was told from the earlier."""
-        space = self.novelty.space
-        places = space.places(cells.X, measured)
         empty = cells.library == 0
         family = self.family
-        for kind, detector in enumerate(self.detectors, start=len(self.learned_anchors)):
-            judged = detector.judge(cells.X, places, measured=measured, space=space)
+        for kind, judged in self._judged(cells, measured):
             prediction = prediction.taken_over(kind, judged, empty, family=family)
         return prediction
+
+    def nearest(
+        self, codes: Codes, cells: Projected, measured: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
+        """Return the nearest type by :meth:`predict` ``(n,)``; -1 for cells without counts.
+
+        It is the most similar learned type, or the registered one that takes the cell.
+
+        Parameters
+        ----------
+        codes
+            The cells' codes.
+        cells, measured
+            As for :meth:`predict`.
+        """
+        nearest = codes.nearest
+        if self.detectors:
+            for kind, judged in self._judged(cells, measured):
+                nearest = np.where(judged.taken, kind, nearest)
+        return np.where(cells.library == 0, -1, nearest)
+
+    def _judged(
+        self, cells: Projected, measured: NDArray[np.bool_]
+    ) -> Iterator[tuple[int, Judgement]]:
+        """Yield the index of each registered type, and what its detector says of cells."""
+        space = self.novelty.space
+        places = space.places(cells.X, measured)
+        for kind, detector in enumerate(self.detectors, start=len(self.learned_anchors)):
+            yield kind, detector.judge(cells.X, places, measured=measured, space=space)
 
 
 def _first_two(agreement: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atlash.data.columns import has_column
+from atlash.data.columns import has_column, one_column
 from atlash.errors import KeyNotFoundError, did_you_mean
 from atlash.nn.gene_transformer import UNKNOWN_DOMAIN
 
@@ -54,7 +54,7 @@ def read_domains(sources: Sequence[CellSource], batch_key: str | None) -> Domain
                 f"{did_you_mean(batch_key, source.obs.columns)}"
             )
             raise KeyNotFoundError(msg)
-    columns = [source.obs[batch_key] for source in sources]
+    columns = [one_column(source.obs, batch_key) for source in sources]
     known = [column[column.notna()].astype(str) for column in columns]
     names = sorted({name for column in known for name in column.unique()})
     number = {name: 1 + k for k, name in enumerate(names)}

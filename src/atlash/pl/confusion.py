@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from atlash.data.columns import one_column
 from atlash.errors import InputError, KeyNotFoundError, LabelsError
 from atlash.keys import UNASSIGNED, AnnotationKeys
 
@@ -151,7 +152,7 @@ def _counts(adata: AnnData, labels_key: str | None, key_added: str) -> pd.DataFr
         if not isinstance(key, Hashable) or key not in adata.obs:
             msg = f"There is no column {key!r} in obs; annotate first, or name the right column."
             raise KeyNotFoundError(msg)
-    truth, label = adata.obs[labels_key], adata.obs[keys.label]
+    truth, label = (one_column(adata.obs, key) for key in (labels_key, keys.label))
     known = truth.notna().to_numpy()
     if not known.any():
         msg = (

@@ -124,7 +124,7 @@ def audit(
         column = _stored(batch_key, named)
     scan = Scan(
         reference.cells,
-        reference.annotator.anchors,
+        reference.annotator.learned_anchors,
         reference.types,
         batch_column=column,
         most=int(most),

@@ -66,14 +66,17 @@ class LabelTally:
     Parameters
     ----------
     anchors
-        One row of -1 and +1 a type ``(n_types, n_bits)``, int8.
+        One row of -1 and +1 a learned type ``(n_learned, n_bits)``, int8.
     most
         Cells of each finding that are kept.
+    n_types
+        Labels below it that have no anchor are of registered types.
     """
 
-    def __init__(self, anchors: NDArray[np.int8], most: int) -> None:
+    def __init__(self, anchors: NDArray[np.int8], most: int, *, n_types: int) -> None:
         packed = pack(anchors > 0)
         self.n_bits = anchors.shape[1]
+        self.registered = range(len(anchors), n_types)
         self.apart = hamming(packed, packed)
         others = self.apart[~np.eye(len(anchors), dtype=bool)]
         self.least = int(others.min()) if len(others) else 0
@@ -93,7 +96,8 @@ class LabelTally:
         first_row
             Position of the first one.
         labels
-            ``(n,)``, int32; those that are no row of the anchors are not judged.
+            ``(n,)``, int32; those that are no row of the anchors are not judged, and cells of
+            registered types are not midway.
         near
             Where their codes lie.
         """
@@ -105,7 +109,11 @@ class LabelTally:
         self, rows: NDArray[np.int64], labels: NDArray[np.int32], near: Nearest
     ) -> None:
         margin = near.to_second - near.to_first
-        found = np.flatnonzero((near.second >= 0) & (margin <= self.midway_margin))
+        registered = np.isin(
+            labels, np.asarray(self.registered)
+        )  # no anchor is near, so all are as far
+        close = (near.second >= 0) & (margin <= self.midway_margin)
+        found = np.flatnonzero(close & ~registered)
         first, second = near.first[found], near.second[found]
         # bits in which the cell differs from both, where these agree
         aside = (near.to_first + near.to_second)[found] - self.apart[first, second]

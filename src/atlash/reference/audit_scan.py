@@ -36,9 +36,10 @@ class Scan:
     cells
         The reference's cells.
     anchors
-        One row of -1 and +1 a type ``(n_types, n_anchor_bits)``, int8.
+        One row of -1 and +1 a learned type ``(n_learned, n_anchor_bits)``, int8.
     types
-        Names of the types ``(n_types,)``.
+        Names of the types ``(n_types,)``: those learned, then those registered, whose cells lie
+        near no anchor and are judged by none.
     batch_column
         Stored column with the batches; without one all cells are of one batch.
     most
@@ -86,7 +87,7 @@ class Scan:
         self.sampled = _sample(self.n)
         self.sample = np.empty((len(self.sampled), n_words), dtype=np.uint64)
         self.counts = GroupCounts(64 * n_words)
-        self.tally = LabelTally(anchors, most)
+        self.tally = LabelTally(anchors, most, n_types=len(types))
 
     def run(self, *, size: int = CHUNK, progress: bool = False) -> None:
         """Look at every cell once.

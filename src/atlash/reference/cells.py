@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from atlash.errors import AtlashError, KeyNotFoundError, ReferenceFileError, did_you_mean
-from atlash.reference.columns import CELL_ID
+from atlash.reference.columns import CELL_ID, stored_name
 from atlash.reference.dictionaries import to_user, user_schema
 from atlash.reference.id_index import fragments_with
 from atlash.reference.rows import RowMap, checked_positions
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import ArrayLike, NDArray
+
+Part = TypeVar("Part", pa.Table, pa.RecordBatch)
 
 IN_MEMORY = "memory://cells"
 """Place of cells that no disk holds."""
@@ -90,7 +92,7 @@ class CellTable:
         """
         names = self._known(columns)
         with self._reading():
-            return to_user(self.dataset.to_table(columns=names))
+            return _as_asked(to_user(self.dataset.to_table(columns=names)), columns)
 
     def batches(
         self, columns: Sequence[str] | None = None, *, size: int = 65_536
@@ -114,7 +116,7 @@ class CellTable:
         names = self._known(columns)
         with self._reading():
             for batch in self.dataset.to_batches(columns=names, batch_size=size):
-                yield to_user(batch)
+                yield _as_asked(to_user(batch), columns)
 
     def reader(self) -> pa.RecordBatchReader:
         """Return all cells as a stream, for example to save them elsewhere."""
@@ -143,7 +145,7 @@ class CellTable:
         """
         names = self._known(columns)
         with self._reading():
-            return to_user(filtered_table(self.dataset, predicate, names))
+            return _as_asked(to_user(filtered_table(self.dataset, predicate, names)), columns)
 
     def row_positions(self, predicate: str) -> NDArray[np.int64]:
         """Return the ascending positions of the cells for which a predicate holds.
@@ -177,7 +179,7 @@ class CellTable:
         names = self._known(columns)
         addresses = self.addresses(positions)
         with self._reading():
-            return to_user(taken_rows(self.dataset, addresses, names))
+            return _as_asked(to_user(taken_rows(self.dataset, addresses, names)), columns)
 
     def addresses(self, positions: ArrayLike) -> NDArray[np.uint64]:
         """Return where Lance keeps the cells at some positions, ``(n,)``.
@@ -206,12 +208,12 @@ class CellTable:
         ReferenceFileError
             If the files are damaged, or the reference was overwritten since it was loaded.
         """
-        self._known([column])
+        (stored,) = self._known([column]) or [column]
         with self._reading():
-            wanted = pa.array(ids, self.dataset.schema.field(column).type)
-            indexed = column == CELL_ID and not self.in_memory
+            wanted = pa.array(ids, self.dataset.schema.field(stored).type)
+            indexed = stored == CELL_ID and not self.in_memory
             among = fragments_with(self, wanted) if indexed else None
-            return positions_of_values(self.dataset, column, wanted, among=among)
+            return positions_of_values(self.dataset, stored, wanted, among=among)
 
     @cached_property
     def rows(self) -> RowMap:
@@ -224,14 +226,19 @@ class CellTable:
         self._known(columns)
 
     def _known(self, columns: Sequence[str] | None) -> list[str] | None:
+        """Return the names under which columns are stored, by these or by the user's."""
         if columns is None:
             return None
+        schema = self.schema
+        found = []
         for name in columns:
-            if name not in self.schema.names:
-                hint = did_you_mean(name, self.schema.names)
-                msg = f"The cells have no column {name!r}.{hint} They have {self.schema.names}."
+            stored = stored_name(name, schema)
+            if stored is None:
+                hint = did_you_mean(name, schema.names)
+                msg = f"The cells have no column {name!r}.{hint} They have {schema.names}."
                 raise KeyNotFoundError(msg)
-        return list(columns)
+            found.append(stored)
+        return found
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -246,3 +253,10 @@ class CellTable:
                 "files are damaged: copy or download it again."
             )
             raise ReferenceFileError(msg) from error
+
+
+def _as_asked(cells: Part, columns: Sequence[str] | None) -> Part:
+    """Return columns under the names that were asked for: the user's, or those stored."""
+    if columns is None or cells.schema.names == list(columns):
+        return cells
+    return cells.rename_columns(list(columns))

@@ -109,6 +109,13 @@ def user_names(schema: pa.Schema) -> dict[str, str]:
     }
 
 
+def stored_name(name: str, schema: pa.Schema) -> str | None:
+    """Return the name under which a column is stored, given that or the user's; or ``None``."""
+    if name in schema.names:
+        return name
+    return next((stored for stored, user in user_names(schema).items() if user == name), None)
+
+
 def text_columns(schema: pa.Schema) -> list[str]:
     """Return the stored columns whose entries were turned into text, which cannot be undone."""
     return [field.name for field in schema if _AS_TEXT in (field.metadata or {})]

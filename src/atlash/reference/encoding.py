@@ -33,7 +33,7 @@ def encode_all(
     with track("Encoding", total, show=progress) as advance:
         for source in sources:
             bound = bind_source(source, annotator, options)
-            for rows, codes in encode_source(
+            for rows, codes, _ in encode_source(
                 bound, annotator, size=options.chunk_size, n_threads=n_threads_or_all(n_threads)
             ):
                 parts.append(codes.packed)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from atlash.errors import InputError, KeyNotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import NoReturn
 
 _TOKEN = re.compile(
@@ -37,6 +37,7 @@ _FUNCTIONS = frozenset(
     {"lower", "upper", "length", "starts_with", "ends_with", "contains", "regexp_like", "coalesce",
      "abs", "round"}
 )  # fmt: skip
+_TIMES = frozenset({"date", "timestamp"})
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "||"})
 _COMPARISONS = frozenset(
     {"=", "==", "<>", "!=", "<", ">", "<=", ">=", "is", "in", "like", "ilike", "between"}
@@ -51,21 +52,27 @@ _MAX_TERMS = 200
 _EXAMPLE = "A predicate compares columns with values: disease = 'flu' AND n_genes > 500."
 
 
-def filter_sql(predicate: str, columns: Sequence[str]) -> str:
+def filter_sql(
+    predicate: str, columns: Sequence[str], renamed: Mapping[str, str] | None = None
+) -> str:
     """Return a predicate as Lance takes it, once every token of it is known to be harmless.
 
     Parameters
     ----------
     predicate
-        Comparisons of columns with numbers and texts, ``AND``, ``OR``, ``NOT``, ``IN``, ``IS
-        NULL``, ``LIKE``, ``BETWEEN``, arithmetic and a few functions. Texts stand in single
-        quotes; names of columns that are no plain words in double quotes or backticks.
+        Comparisons of columns with numbers, texts and times, ``AND``, ``OR``, ``NOT``, ``IN``,
+        ``IS NULL``, ``LIKE``, ``BETWEEN``, arithmetic and a few functions. Texts stand in single
+        quotes, times as ``timestamp '2024-02-01 10:00'`` or ``date '2024-02-01'``; names of
+        columns that are no plain words in double quotes or backticks.
     columns
         Names that may occur.
+    renamed
+        The column that is meant by each further name.
 
     Returns
     -------
-    The same condition in parentheses, each name in backticks.
+    The same condition in parentheses, each name in backticks; whole numbers that columns are
+    compared with have no point or exponent.
 
     Raises
     ------
@@ -78,19 +85,57 @@ def filter_sql(predicate: str, columns: Sequence[str]) -> str:
         _refuse(predicate, "it is empty" if isinstance(predicate, str) else "it is no text")
     tokens = _tokens(predicate)
     _check_size(predicate, [token for _, token in tokens])
+    names = {name: name for name in columns} | {
+        name: stored for name, stored in (renamed or {}).items() if name not in columns
+    }
     known = []
+    compared = _compared_numbers([token.lower() for _, token in tokens])
     for place, (kind, token) in enumerate(tokens):
-        following = tokens[place + 1][1] if place + 1 < len(tokens) else ""
+        next_kind, following = tokens[place + 1] if place + 1 < len(tokens) else ("", "")
         if kind == "quoted":
-            known.append(_column(predicate, _unquoted(token), columns, quoted=token[0] == '"'))
+            known.append(_column(predicate, _unquoted(token), names, quoted=token[0] == '"'))
+        elif kind == "number":
+            known.append(_without_point(token) if place in compared else token)
+        elif kind == "word" and token.lower() in _TIMES and next_kind == "text":
+            known.append(token.lower())
         elif kind == "word" and token.lower() not in _KEYWORDS:
             if following == "(":
                 known.append(_function(predicate, token))
             else:
-                known.append(_column(predicate, token, columns))
+                known.append(_column(predicate, token, names))
         else:
             known.append(token)
     return f"({' '.join(known)})"
+
+
+def _compared_numbers(tokens: list[str]) -> set[int]:
+    """Return the places of tokens that, if numbers, are all of one side of a comparison.
+
+    Those of arithmetic are not: ``n / 2`` divides whole numbers, and ``n / 2.0`` does not.
+    """
+    found = set()
+    lists = [False]
+    for place, (before, token) in enumerate(pairwise(["", *tokens])):
+        if token == "(":
+            lists.append(before == "in")
+        elif token == ")":
+            lists.pop()
+        of_sign = before in {"+", "-"} and place > 1 and tokens[place - 2] in _COMPARISONS
+        after = tokens[place + 1] if place + 1 < len(tokens) else ""
+        opens = before in {"", "(", "and", "or", "not"} and after in _COMPARISONS
+        closes = before in _COMPARISONS or before == "and" or of_sign
+        in_list = lists[-1] and before in {"(", ","}
+        if opens or ((closes or in_list) and after not in _ARITHMETIC):
+            found.add(place)
+    return found
+
+
+def _without_point(number: str) -> str:
+    """Return a whole number without point and exponent: Lance takes no other for its columns."""
+    value = float(number)
+    if number.isdigit() or not value.is_integer() or value >= 2**53:
+        return number
+    return str(int(value))
 
 
 def refuse_planned(predicate: str, columns: Sequence[str], finding: str) -> NoReturn:
@@ -108,7 +153,8 @@ def _tokens(predicate: str) -> list[tuple[str, str]]:
         if match is None:
             char = predicate[place]
             quote = " opens a text or name that does not end" if char in "'\"`" else ""
-            _refuse(predicate, f"{char!r}{quote or ' does not belong in it'}")
+            named = " except in a name in double quotes" if char in ".:?#@$!&~" else ""
+            _refuse(predicate, f"{char!r}{quote or f' does not belong in it{named}'}")
         kind = str(match.lastgroup)
         if kind == "comment":
             _refuse(predicate, f"{match[0]!r} begins a comment")
@@ -188,9 +234,9 @@ def _n_compared(tokens: list[str]) -> int:
     return open_groups[0].deepest
 
 
-def _column(predicate: str, name: str, columns: Sequence[str], *, quoted: bool = False) -> str:
-    if name in columns and "`" not in name:
-        return f"`{name}`"
+def _column(predicate: str, name: str, columns: Mapping[str, str], *, quoted: bool = False) -> str:
+    if name in columns and "`" not in columns[name]:
+        return f"`{columns[name]}`"
     if name.lower() in {"select", "case", "cast", "exists", "limit", "order", "group", "union"}:
         _refuse(predicate, f"{name!r} does not belong in it")
     near = difflib.get_close_matches(name, columns, n=3, cutoff=0.5)
@@ -198,8 +244,8 @@ def _column(predicate: str, name: str, columns: Sequence[str], *, quoted: bool =
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     texts = " Texts stand in single quotes." if quoted or not near else ""
     msg = (
-        f"The predicate {_short(predicate)} asks for a column {name!r}, which is not there.{hint}"
-        f"{texts} The columns are {', '.join(map(repr, columns))}."
+        f"The predicate {shortened(predicate)} asks for a column {name!r}, which is not there."
+        f"{hint}{texts} The columns are {', '.join(map(repr, columns))}."
     )
     raise KeyNotFoundError(msg)
 
@@ -217,10 +263,11 @@ def _unquoted(token: str) -> str:
 
 
 def _refuse(predicate: object, finding: str) -> NoReturn:
-    msg = f"The predicate {_short(predicate)} cannot be used: {finding}. {_EXAMPLE}"
+    msg = f"The predicate {shortened(predicate)} cannot be used: {finding}. {_EXAMPLE}"
     raise InputError(msg)
 
 
-def _short(predicate: object) -> str:
+def shortened(predicate: object) -> str:
+    """Return a predicate for a message, cut where it is long."""
     text = repr(predicate)
     return text if len(text) <= 200 else f"{text[:200]}…"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from atlash.data.columns import one_column
 from atlash.errors import KeyNotFoundError, LabelsError, did_you_mean
 from atlash.keys import UNASSIGNED
 
@@ -112,7 +113,7 @@ def texts_of(values: pd.Series[Any]) -> NDArray[np.object_]:
 
 def _column(source: CellSource, key: str) -> pd.Series[str]:
     if key in source.obs:
-        return source.obs[key]
+        return one_column(source.obs, key)
     columns = [str(c) for c in source.obs.columns]
     hint = did_you_mean(key, columns)
     listed = ", ".join(repr(c) for c in columns) or "no columns"

@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from atlash.data.columns import one_column
 from atlash.errors import InputError, KeyNotFoundError, did_you_mean
 from atlash.reference.columns import cells_table, user_names
 from atlash.reference.ids import unique_ids
 from atlash.reference.labels import texts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -85,9 +86,13 @@ def fitted(table: pa.Table, schema: pa.Schema) -> pa.Table:
     ColumnsLeftOutWarning
     """
     names = user_names(table.schema)
-    extra = [names.get(name, name) for name in table.schema.names if name not in schema.names]
+    extra = [name for name in table.schema.names if name not in schema.names]
     if extra:
-        msg = f"The reference has no column {', '.join(map(repr, extra))}; left out."
+        told = [
+            repr(name) if names.get(name, name) == name else f"{name!r} (here {names[name]!r})"
+            for name in extra
+        ]
+        msg = f"The reference has no column {', '.join(told)}; left out."
         warnings.warn(msg, ColumnsLeftOutWarning, stacklevel=4)
     columns = {
         field.name: _as_type(table[field.name], field)
@@ -104,15 +109,21 @@ def _labels(obs: pd.DataFrame, key: str | None, types: Sequence[str]) -> NDArray
         hint = did_you_mean(key, obs.columns)
         msg = f"The cells have no column {key!r} with labels; they have {list(obs.columns)}.{hint}"
         raise KeyNotFoundError(msg)
-    labels = texts_of(obs[key])
-    unknown = sorted(set(labels) - {*types, None})
+    labels = texts_of(one_column(obs, key))
+    warn_of_unknown(labels, types)
+    return labels
+
+
+def warn_of_unknown(labels: Iterable[str | None], types: Sequence[str]) -> None:
+    """Warn of labels that are no types of the reference."""
+    known = set(types)
+    unknown = sorted({label for label in labels if label is not None and label not in known})
     if unknown:
         msg = (
             f"The reference has not learned {', '.join(map(repr, unknown))}: such cells can be "
             "found, but no cell will be labelled so. `register_type` teaches it a type."
         )
         warnings.warn(msg, UnknownTypesWarning, stacklevel=4)
-    return labels
 
 
 def _as_type(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:

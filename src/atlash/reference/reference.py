@@ -16,9 +16,10 @@ from atlash.errors import InputError, ReferenceFileError
 from atlash.reference import store
 from atlash.reference.cell_writing import searchable
 from atlash.reference.cells import CellTable
+from atlash.reference.columns import LABEL
 from atlash.reference.encoding import encode_all
 from atlash.reference.id_index import index_ids
-from atlash.reference.newcomers import fitted, newcomers
+from atlash.reference.newcomers import fitted, newcomers, warn_of_unknown
 from atlash.reference.search import SearchIndex
 from atlash.reference.state import (
     anchor_frame,
@@ -273,7 +274,7 @@ class Reference:
 
         Warns
         -----
-        UnknownTypesWarning, ColumnsLeftOutWarning, DuplicateCellsWarning
+        UnknownTypesWarning, ColumnsLeftOutWarning, DuplicateCellsWarning, EmptyCellsWarning
         """
         check_choice(on_duplicate)
         check_name(labels_key, "labels_key")
@@ -331,6 +332,12 @@ class Reference:
             merged then.
         OutputError
             If the disk does not take the cells. What was merged before is kept.
+
+        Warns
+        -----
+        UnknownTypesWarning
+            If cells have labels that this reference has neither learned nor registered.
+        ColumnsLeftOutWarning
         """
         check_choice(on_duplicate)
         self._check_newest()
@@ -349,6 +356,7 @@ class Reference:
         check_merged(self.index.cells, [other.index.cells for other in others], on_duplicate)
         for other in others:
             new = fitted(other.index.cells.to_table(), self.cells.schema)
+            warn_of_unknown(new[LABEL].unique().to_pylist(), self.types)
             place = path_of(other.cells)
             origin = "another reference" if place is None else place.name
             self._change(partial(addition, new=new, on_duplicate=on_duplicate, origin=origin))

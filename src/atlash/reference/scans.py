@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from atlash.data.parallel import ordered_map
 from atlash.progress import n_threads_or_all
+from atlash.reference.columns import user_names
 from atlash.reference.filters import filter_sql, refuse_planned
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _LOOK_ROWS = 1_048_576  # a fragment; the values looked for are hashed anew for 
 _TAKE_ROWS = 20_000  # the addresses are parsed as text
 
 _PARSED = re.compile(r"\(sql parser error: (.*)\)$")
-_LITERAL = re.compile(r"literal \w+\((.*)\) and could not convert to literal of type '(\w+)'")
+_LITERAL = re.compile(r"literal \w+\((.*)\) and could not convert to literal of type '([^']+)'")
 LANCE_ERRORS = (OSError, RuntimeError, ValueError, pa.ArrowException)
 """What Lance raises where it cannot plan, read or write."""
 
@@ -42,7 +43,8 @@ def planned_filter(dataset: Any, predicate: str) -> str:  # noqa: ANN401 (lance 
         predicate at all.
     """
     columns = dataset.schema.names
-    sql = filter_sql(predicate, columns)
+    renamed = {user: stored for stored, user in user_names(dataset.schema).items()}
+    sql = filter_sql(predicate, columns, renamed)
     try:
         dataset.scanner(columns=[], with_row_address=True, filter=sql).explain_plan()
     except LANCE_ERRORS as error:
@@ -170,9 +172,19 @@ def brief(error: Exception) -> str:
     if parsed := _PARSED.search(told):
         return f"parser error: {parsed[1]}"
     if literal := _LITERAL.search(told):
-        kind = "text, which stands in single quotes" if literal[2] == "Utf8" else literal[2]
-        return f"{literal[1]} could not convert to the kind of its column, {kind}"
+        return f"{literal[1]} could not convert to the kind of its column, {_kind(literal[2])}"
     return told
+
+
+def _kind(kind: str) -> str:
+    """Return a kind of columns, and how what is compared with such a column is written."""
+    if kind == "Utf8":
+        return "text, which stands in single quotes"
+    if kind.startswith(("Timestamp", "Date")):
+        return f"{kind}: write date '2024-02-01' or timestamp '2024-02-01 10:00:00'"
+    if "Int" in kind:
+        return f"{kind}: compare it with a whole number in its range, or write `column + 0.0`"
+    return kind
 
 
 @contextmanager

@@ -59,7 +59,8 @@ def teach(
         If the name is taken or that of no type, the cells are too few or cannot be used, or the
         annotator keeps no exemplars or does not know the parent.
     """
-    if isinstance(name, str) and name.strip() == UNASSIGNED:
+    name = name.strip() if isinstance(name, str) else name
+    if isinstance(name, str) and name.casefold() == UNASSIGNED:
         msg = f"{name!r} is what atlash calls cells of no type. Give the new type another name."
         raise InputError(msg)
     parents = annotator.parents + parent_of_new(name, parent, annotator)

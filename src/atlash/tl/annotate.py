@@ -13,6 +13,7 @@ import pandas as pd
 
 from atlash.checks import check_option, checked_config
 from atlash.config import AnnotateConfig, InputConfig
+from atlash.data.columns import one_column
 from atlash.data.source import open_source
 from atlash.errors import KeyNotFoundError, did_you_mean
 from atlash.keys import ASSIGNED, DEFAULT_PREFIX, REASONS, UNASSIGNED, AnnotationKeys
@@ -209,7 +210,7 @@ def annotate_cells(cells: Cells, reference: Reference, request: Request) -> Anno
 
 def _group_column(obs: pd.DataFrame, column: str) -> pd.Series[Any]:
     if column in obs:
-        return obs[column]
+        return one_column(obs, column)
     hint = did_you_mean(column, obs.columns)
     msg = (
         f"`vote` names the column {column!r}, which obs does not have.{hint} Use 'code' to vote "

@@ -73,7 +73,8 @@ def cluster(
         Resolution of Leiden, above 0, whose clusters are taken as they are; ``None`` finds the
         clusters as said above.
     random_state
-        Seed of Leiden's moves; all else is decided by the cells.
+        Seed of Leiden's moves, and of what is learned where ``config.learn`` or an attention that
+        learns is on; all else is decided by the cells.
     key_added
         Prefix of the keys that are written.
     config

@@ -105,12 +105,14 @@ def _counts(
 def _count(table: pa.Table, columns: list[str]) -> pd.Series[int]:
     """Return the number of rows of each combination; missing values are one of their own."""
     keys = [str(place) for place in range(len(columns))]  # a column may be called `count_all`
-    plain = {
-        key: table[name].cast(table[name].type.value_type)
-        if pa.types.is_dictionary(table[name].type)
-        else table[name]
-        for key, name in zip(keys, columns, strict=True)
-    }
+    plain = {key: _plain(table[name]) for key, name in zip(keys, columns, strict=True)}
     counted = pa.table(plain).group_by(keys).aggregate([([], "count_all")]).to_pandas()
     counts: pd.Series[int] = counted.set_index(keys)["count_all"].sort_index()
     return counts
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return values that pandas takes for an index: no dictionaries, and no halves."""
+    if pa.types.is_dictionary(column.type):
+        return column.cast(column.type.value_type)
+    return column.cast(pa.float32()) if pa.types.is_float16(column.type) else column

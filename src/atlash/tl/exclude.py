@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from atlash.data.columns import one_column, text_of
 from atlash.errors import InputError, KeyNotFoundError, did_you_mean
+from atlash.reference.columns import user_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,14 +58,11 @@ def shares(
     if exclude is None:
         yield np.arange(len(obs)), among
         return
-    if exclude not in obs:
-        hint = did_you_mean(exclude, obs.columns)
-        msg = f"`exclude` names the column {exclude!r}, which the query's obs does not have.{hint}"
-        raise KeyNotFoundError(msg)
+    ours, stored = _columns(obs, cells, exclude)
     numbers: dict[str, int] = {}
-    theirs = _values_of_cells(cells, exclude, numbers)
+    theirs = _values_of_cells(cells, stored, numbers)
     n_known = len(numbers)
-    codes, values = pd.factorize(obs[exclude])
+    codes, values = pd.factorize(one_column(obs, ours))
     own = _numbered(values, numbers)[codes]
     known = (own >= 0) & (own < n_known)
     if not known.all():
@@ -71,6 +70,22 @@ def shares(
     every = np.arange(cells.n_rows) if among is None else among
     for value in np.unique(own[known]):
         yield np.flatnonzero(own == value), every[theirs[every] != value]
+
+
+def _columns(obs: pd.DataFrame, cells: CellTable, name: str) -> tuple[str, str]:
+    """Return what a column is called in ``obs``, and what it is stored as among the cells.
+
+    A column of the cells' own obs comes before one that every reference has, such as ``label``.
+    """
+    users = user_names(cells.schema)
+    stored = next((stored for stored, user in users.items() if user == name), name)
+    ours = name if name in obs else users.get(stored, name)
+    if ours not in obs:
+        hint = did_you_mean(name, obs.columns)
+        msg = f"`exclude` names the column {name!r}, which the query's obs does not have.{hint}"
+        raise KeyNotFoundError(msg)
+    cells.check_columns([stored])
+    return ours, stored
 
 
 def _values_of_cells(cells: CellTable, name: str, numbers: dict[str, int]) -> NDArray[np.int32]:
@@ -87,13 +102,5 @@ def _values_of_cells(cells: CellTable, name: str, numbers: dict[str, int]) -> ND
 
 def _numbered(values: Iterable[Any], numbers: dict[str, int]) -> NDArray[np.int32]:
     """Return the number of each value's text, new texts getting new ones, and -1 at the end."""
-    found = [-1 if pd.isna(v) else numbers.setdefault(_text(v), len(numbers)) for v in values]
+    found = [-1 if pd.isna(v) else numbers.setdefault(text_of(v), len(numbers)) for v in values]
     return np.array([*found, -1], dtype=np.int32)
-
-
-def _text(value: object) -> str:
-    """Return the text of a value, that of a whole number without a point."""
-    if isinstance(value, float | np.floating):
-        value = float(value)
-        value = int(value) if value.is_integer() else value
-    return str(value)

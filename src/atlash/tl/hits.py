@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+import reprlib
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from atlash.errors import InputError
 from atlash.reference.columns import CELL_ID, CODE, LABEL, codes_of
 from atlash.tl.composition import Sample, composition
 from atlash.tl.names import beside, wanted_columns
+from atlash.tl.tables import in_pandas, savable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +44,8 @@ class Hits:
         What hits are ranked by ``(n_hits,)``, float32, ascending for each query: see
         ``ranking`` of :class:`atlash.SearchConfig`.
     labels
-        Type of the nearest anchor of each query ``(n_queries,)``, whatever its neighbours say.
+        Type of the nearest anchor of each query ``(n_queries,)``, whatever its neighbours say,
+        or the registered type that takes it; ``None`` for a cell without counts.
     cells
         The reference's cells, from which columns are fetched when asked for.
     background
@@ -121,15 +124,15 @@ class Hits:
 
         Returns
         -------
-        The same table, as pandas has it.
+        The same table, as pandas has it; whole numbers and booleans with gaps have the
+        nullable dtypes.
 
         Raises
         ------
         KeyNotFoundError
             If there is no such column; the message has the nearest names.
         """
-        frame: pd.DataFrame = self.to_arrow(columns).to_pandas()
-        return frame
+        return in_pandas(self.to_arrow(columns))
 
     def composition(
         self, by: str | Sequence[str] = LABEL, *, of: Sequence[Any] | pd.Series[Any] | None = None
@@ -159,7 +162,7 @@ class Hits:
         KeyNotFoundError
             If there is no such column.
         InputError
-            If ``of`` does not have one entry a query or names no group, or ``by`` names no
+            If ``of`` does not have one group a query or names no group, or ``by`` names no
             column.
         """
         columns = wanted_columns(by, "by")
@@ -173,7 +176,7 @@ class Hits:
         if of is not None and len(of) != len(self):
             msg = f"`of` has {len(of):,} entries for {len(self):,} queries; give one of each."
             raise InputError(msg)
-        groups = None if of is None else pd.Series(list(of), dtype=object)
+        groups = None if of is None else _groups(of)
         if groups is not None and groups.isna().all():
             msg = "`of` has no group for any query; give the name of a group for some."
             raise InputError(msg)
@@ -191,8 +194,8 @@ class Hits:
         -------
         One row a query: ``anchor`` (type of the nearest anchor), ``vote`` (most frequent value
         among the hits; the nearest hit's on a tie), ``share`` of the hits that have it,
-        ``n_hits``, and, where ``by`` is ``"label"``, ``agrees``. A query without hits has no
-        vote.
+        ``n_hits``, and, where ``by`` is ``"label"``, ``agrees`` (nullable boolean). A query
+        none of whose hits has a value has no vote, and neither agrees nor disagrees.
 
         Raises
         ------
@@ -215,7 +218,8 @@ class Hits:
             }
         )
         if by == LABEL:
-            table["agrees"] = table["anchor"] == table["vote"]
+            agrees = (table["anchor"] == table["vote"]).astype("boolean")
+            table["agrees"] = agrees.where(table["anchor"].notna() & table["vote"].notna())
         table.index = self.queries
         return table
 
@@ -227,13 +231,14 @@ class Hits:
         AnnData without variables, as a reference keeps no expression. ``obs`` has every column
         of the reference's cells, ``n_hits`` (queries that found the cell) and ``distance``
         (the least), for which columns of these names become ``obs_n_hits`` and
-        ``obs_distance``; ``obsm["atlash_codes"]`` has the packed codes.
+        ``obs_distance``; times are text, as files of anndata do not take them.
+        ``obsm["atlash_codes"]`` has the packed codes.
         """
         from anndata import AnnData
 
         rows, place, n_hits = np.unique(self.rows, return_inverse=True, return_counts=True)
         about = self.cells.take(rows, None)
-        obs = _savable(about.drop_columns([CODE])).set_index(CELL_ID)
+        obs = savable(about.drop_columns([CODE])).set_index(CELL_ID)
         obs.columns = beside(list(obs.columns), ("n_hits", "distance"))
         nearest = np.full(len(rows), np.iinfo(np.int32).max, dtype=np.int32)
         np.minimum.at(nearest, place, self.distances)
@@ -255,12 +260,19 @@ class Hits:
         ]
 
 
-def _savable(table: pa.Table) -> pd.DataFrame:
-    """Return a table as pandas has it, with the dtypes for gaps that files of anndata take."""
-    frame: pd.DataFrame = table.to_pandas()
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        if pa.types.is_boolean(column.type) and column.null_count:
-            frame[name] = frame[name].astype("boolean")
-        elif pa.types.is_string(column.type) and 0 < column.null_count == len(column):
-            frame[name] = frame[name].astype("category")
-    return frame
+def _groups(of: Sequence[Any] | pd.Series[Any]) -> pd.Series[Any]:
+    """Return the group of each query, one-dimensional.
+
+    Raises
+    ------
+    InputError
+        If entries are no groups, such as rows of a table.
+    """
+    listed = None if isinstance(of, Mapping | pd.DataFrame | str) else list(of)
+    if listed is None or not all(pd.api.types.is_scalar(group) for group in listed):
+        msg = (
+            f"`of` is {reprlib.repr(of)} ({type(of).__name__}), but must have one group a query, "
+            "such as a column of its obs."
+        )
+        raise InputError(msg)
+    return pd.Series(listed, dtype=object)

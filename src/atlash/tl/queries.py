@@ -36,7 +36,8 @@ class Queries:
     asked
         Their codes, packed and expected.
     labels
-        Type of the nearest anchor of each cell ``(n,)``.
+        Type of the nearest anchor of each cell, or the registered one that takes it ``(n,)``;
+        ``None`` for a cell without counts.
     """
 
     obs: pd.DataFrame
@@ -63,6 +64,10 @@ def encode_queries(cells: Cells, reference: Reference, config: SearchConfig) -> 
     InputError
         If the cells cannot be used, or the reference is none; the subclasses in
         :mod:`atlash.errors` say why.
+
+    Warns
+    -----
+    EmptyCellsWarning
     """
     check_reference(reference)
     source = open_source(cells, config.layer)
@@ -71,16 +76,17 @@ def encode_queries(cells: Cells, reference: Reference, config: SearchConfig) -> 
     )
     annotator = reference.annotator
     bound = bind_source(source, annotator, options)
-    parts = []
+    parts, nearest = [], []
     with track("Encoding", source.n_cells, show=config.progress) as advance:
-        for rows, part in encode_source(
+        for rows, part, of_part in encode_source(
             bound,
             annotator,
             size=config.chunk_size,
             n_threads=n_threads_or_all(config.n_threads),
         ):
             parts.append(part)
+            nearest.append(of_part)
             advance(rows.stop - rows.start)
     codes = Codes.concatenate(parts)
-    types = np.array(annotator.types, dtype=object)
-    return Queries(source.obs, Asked(codes.packed, codes.expected), types[codes.nearest])
+    types = np.array([*annotator.types, None], dtype=object)  # the last one is that of -1
+    return Queries(source.obs, Asked(codes.packed, codes.expected), types[np.concatenate(nearest)])

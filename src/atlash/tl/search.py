@@ -11,6 +11,7 @@ import numpy as np
 from atlash.checks import checked_config
 from atlash.config import Ranking, SearchConfig, SearchMethod
 from atlash.errors import InputError
+from atlash.reference.filters import shortened
 from atlash.reference.found import Asked, Found
 from atlash.tl.checks import check_reading, check_share, check_whole
 from atlash.tl.exclude import check_column_name, shares
@@ -88,6 +89,8 @@ def search(
 
     Warns
     -----
+    EmptyCellsWarning
+        Some cells have no counts; what is near to them says nothing.
     FewerCellsWarning
         Fewer than ``k`` cells may be found for some query.
     """
@@ -161,8 +164,9 @@ def candidates(cells: CellTable, where: str | None) -> NDArray[np.int64] | None:
     found = cells.row_positions(where)
     if len(found) == 0:
         msg = (
-            f"No cell of the reference meets {where!r}, so that none can be found. The columns "
-            f"are {', '.join(map(repr, cells.schema.names))}; texts are compared with case."
+            f"No cell of the reference meets {shortened(where)}, so that none can be found. "
+            f"The columns are {', '.join(map(repr, cells.schema.names))}; texts are compared "
+            "with case."
         )
         raise InputError(msg)
     return found

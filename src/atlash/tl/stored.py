@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from atlash.checks import check_name
+from atlash.data.columns import one_column
 from atlash.errors import InputError, InvalidValuesError, KeyNotFoundError, did_you_mean
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def groups_of(
             f"{did_you_mean(key, obs.columns)}"
         )
         raise KeyNotFoundError(msg)
-    column = obs[key].astype("category").cat.remove_unused_categories()
+    column = one_column(obs, key).astype("category").cat.remove_unused_categories()
     told = [str(name) for name in column.cat.categories]
     names = [name for name in dict.fromkeys(told) if name.strip() and name != without]
     place = {name: number for number, name in enumerate(names)}

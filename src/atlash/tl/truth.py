@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from atlash.data.columns import one_column
 from atlash.errors import InputError, KeyNotFoundError, LabelsError, did_you_mean
 from atlash.keys import UNASSIGNED
 
@@ -94,7 +95,7 @@ def _names(obs: pd.DataFrame, column: str) -> tuple[NDArray[np.intp], list[str |
             f"{did_you_mean(column, columns, most=3)}"
         )
         raise KeyNotFoundError(msg)
-    codes, found = pd.factorize(obs[column])
+    codes, found = pd.factorize(one_column(obs, column))
     return codes, [str(name).strip() or None for name in found]
 
 
