@@ -123,15 +123,19 @@ def test_joins_are_told_by_columns(atlas, options):
     assert ((joined["p_value"] >= 0) & (joined["p_value"] <= 1)).all()
 
 
-@pytest.mark.parametrize("n_clusters", ["auto", 2])
-def test_all_of_it_can_be_written_and_read(atlas, options, tmp_path, n_clusters):
-    cluster(atlas, n_clusters=n_clusters, config=options())
+@pytest.mark.parametrize(
+    ("n_clusters", "batch_key"), [("auto", None), (2, None), ("auto", "batch")]
+)
+def test_all_of_it_can_be_written_and_read(*, atlas, options, tmp_path, n_clusters, batch_key):
+    cluster(atlas, n_clusters=n_clusters, batch_key=batch_key, config=options())
     atlas.write_h5ad(tmp_path / "out.h5ad")
     found = ad.read_h5ad(tmp_path / "out.h5ad")
     pd.testing.assert_frame_equal(found.obs[COLUMNS], atlas.obs[COLUMNS])
     for key, value in atlas.obsp.items():
         assert (found.obsp[key] != value).nnz == 0
-    assert found.uns[KEYS.story]["n_clusters"] == n_clusters
+    story = found.uns[KEYS.story]
+    assert story["n_clusters"] == n_clusters
+    assert list(story["batches"]) == ([] if batch_key is None else sorted(set(atlas.obs["batch"])))
 
 
 def test_nothing_else_is_touched(holed, clustered):
