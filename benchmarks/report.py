@@ -27,6 +27,8 @@ from benchmarks.places import CHECKOUT, RESULTS
 from benchmarks.unknown_types import OURS
 
 PAGE = CHECKOUT / "docs" / "benchmarks.md"
+COMMANDS = {"search_kernel_tables": "search-kernel"}
+"""Commands of results that are not called as they are."""
 Result = dict[str, Any]
 
 
@@ -225,9 +227,10 @@ def _ablations(result: Result) -> list[str]:
 def _footer(name: str, result: Result) -> list[str]:
     source = result["provenance"]
     versions = ", ".join(f"{package} {v}" for package, v in source["versions"].items() if v)
+    command = COMMANDS.get(name, name.replace("_", "-"))
     return [
         (
-            f"*`python -m benchmarks {name.replace('_', '-')}`, {source['date'][:10]}, "
+            f"*`python -m benchmarks {command}`, {source['date'][:10]}, "
             f"{source['machine']['processor']}, {source['threads']} thread(s); {versions}.*"
         )
     ]

@@ -150,6 +150,7 @@ def new_types(result: Result) -> list[str]:
 
 SECTIONS = {
     "search_kernel": search_kernel,
+    "search_kernel_tables": search_kernel,
     "search": search,
     "search_quality": search_quality,
     "new_types": new_types,

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from atlash.clustering import HashClusterer
     from atlash.config import (
         AnnotateConfig,
+        AttentionConfig,
         BuildConfig,
         ClusterConfig,
         EmbedConfig,
         FineTuneConfig,
+        LearnConfig,
         LossConfig,
         MiningConfig,
         PretrainConfig,
@@ -30,11 +32,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnnotateConfig",
+    "AttentionConfig",
     "BuildConfig",
     "ClusterConfig",
     "EmbedConfig",
     "FineTuneConfig",
     "HashClusterer",
+    "LearnConfig",
     "LossConfig",
     "MiningConfig",
     "PretrainConfig",
@@ -51,11 +55,13 @@ __all__ = [
 
 _HOME = {
     "AnnotateConfig": "atlash.config",
+    "AttentionConfig": "atlash.config",
     "BuildConfig": "atlash.config",
     "ClusterConfig": "atlash.config",
     "EmbedConfig": "atlash.config",
     "FineTuneConfig": "atlash.config",
     "HashClusterer": "atlash.clustering",
+    "LearnConfig": "atlash.config",
     "LossConfig": "atlash.config",
     "MiningConfig": "atlash.config",
     "PretrainConfig": "atlash.config",

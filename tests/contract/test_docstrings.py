@@ -44,10 +44,12 @@ PUBLIC = {
 RAISES_NOTHING = {"Reference.info", "PretrainedEncoder.info", "Hits.to_adata"}
 DATACLASSES = {
     "AnnotateConfig": atlash.AnnotateConfig,
+    "AttentionConfig": atlash.AttentionConfig,
     "BuildConfig": atlash.BuildConfig,
     "ClusterConfig": atlash.ClusterConfig,
     "EmbedConfig": atlash.EmbedConfig,
     "FineTuneConfig": atlash.FineTuneConfig,
+    "LearnConfig": atlash.LearnConfig,
     "PretrainConfig": atlash.PretrainConfig,
     "PretrainedEncoder": atlash.PretrainedEncoder,
     "Reference": atlash.Reference,

@@ -9,11 +9,13 @@ import atlash
 
 PUBLIC = [
     "AnnotateConfig",
+    "AttentionConfig",
     "BuildConfig",
     "ClusterConfig",
     "EmbedConfig",
     "FineTuneConfig",
     "HashClusterer",
+    "LearnConfig",
     "LossConfig",
     "MiningConfig",
     "PretrainConfig",
