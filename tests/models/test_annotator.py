@@ -102,13 +102,15 @@ def test_chunks_and_threads_do_not_change_answers(reference, bound, method):
 
 
 def test_encoding_gives_the_codes_of_predicting(reference, bound, predicted):
-    _, found = predicted
-    rows, codes = zip(
+    method, found = predicted
+    rows, codes, nearest = zip(
         *encode_source(bound, reference.annotator, size=50, n_threads=2), strict=True
     )
     packed = np.concatenate([part.packed for part in codes])
     np.testing.assert_array_equal(packed, found.codes)
     assert [part.start for part in rows] == list(range(0, 360, 50))
+    if method == "asymmetric":
+        np.testing.assert_array_equal(np.concatenate(nearest), found.nearest)
 
 
 def test_cells_without_counts_get_no_confidence_and_all_types(reference, bound):
