@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
     seeds = [] if options.only == "peers" else range(options.seeds)
     rows = kept["splits"]
     for task in annotation_tasks(tuple(options.groups)):
-        for row in _run(task, methods, list(seeds)):
+        for row in _run(task, methods, list(seeds), loss=options.loss):
             rows.append(row)
             print(f"{row['task']:28} {row['method']:16} {row['macro_f1']:.4f}", flush=True)
     result = {"groups": options.groups, "splits": rows, "summary": summarise(rows)}
@@ -40,7 +40,8 @@ def main(arguments: list[str]) -> None:
         result |= {key: value for key, value in kept.items() if key != "splits"}
     for line in table(result["summary"]):
         print(line)
-    print(write_result("annotation", result, half=options.only))
+    name = "annotation" if options.loss is None else f"annotation_{options.loss}"
+    print(write_result(name, result, half=options.only))
 
 
 def _parse(arguments: list[str]) -> argparse.Namespace:
@@ -55,6 +56,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
         "fixed, and so are the peers",
     )
     parser.add_argument("--seeds", type=int, default=1, help="runs of atlash, seeds 0, 1, ...")
+    parser.add_argument("--loss", help="another loss than the default; a result of its own")
     return parser.parse_args(arguments)
 
 
@@ -68,13 +70,16 @@ def _kept_peers() -> dict[str, Any]:
     }
 
 
-def _run(task: Task, peers: list[str], seeds: list[int]) -> Iterator[Row]:
+def _run(
+    task: Task, peers: list[str], seeds: list[int], *, loss: str | None = None
+) -> Iterator[Row]:
     for peer in peers:
         yield _row(task, peer, None, cached(peer, task, ANNOTATORS[peer]))
     for seed in seeds:
-        from benchmarks.product import annotate_task  # peers run without atlash
+        from benchmarks.product import Settings, annotate_task  # peers run without atlash
 
-        yield _row(task, OURS, seed, annotate_task(task, seed))
+        settings = Settings() if loss is None else Settings(train=(("loss", loss),))
+        yield _row(task, OURS, seed, annotate_task(task, seed, settings))
 
 
 def _row(task: Task, method: str, seed: int | None, answer: Cached) -> Row:

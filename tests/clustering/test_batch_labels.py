@@ -87,7 +87,7 @@ def test_whole_numbers_are_one_batch_with_a_point_or_without(known, given):
 @pytest.mark.parametrize(
     ("lab", "told"),
     [
-        (["one"] * 30, "1 values for 30 cells"),
+        (["one"] * 30, "one value for 30 cells"),
         ([f"cell{place}" for place in range(30)], "30 values for 30 cells"),
         (np.linspace(0, 1, 30), "30 values"),
         ([place // 4 for place in range(30)], "8 values"),

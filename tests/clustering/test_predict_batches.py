@@ -97,6 +97,7 @@ def test_offsets_are_saved_with_it(brought_together, cells, tmp_path):
     np.testing.assert_array_equal(found.embedding, brought_together.clusters_.embedding)
 
 
+@pytest.mark.filterwarnings("ignore:.*which has one value for")
 def test_one_batch_can_be_saved_and_predicted(cells, quiet, tmp_path):
     one = cells[cells.obs["batch"] == "b1"].copy()
     HashClusterer(config=quiet()).fit(one, batch_key="batch").save(tmp_path / "clusterer")

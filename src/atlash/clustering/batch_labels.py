@@ -78,8 +78,9 @@ def warn_of_no_batches(batches: Batches, key: str) -> None:
     n_cells, n_batches = len(batches.of_cell), len(batches.names)
     if 1 < n_batches <= n_cells / LEAST_A_BATCH:
         return
+    values = "one value" if n_batches == 1 else f"{n_batches:,} values"
     msg = (
-        f"`batch_key` is {key!r}, which has {n_batches:,} values for {n_cells:,} cells "
+        f"`batch_key` is {key!r}, which has {values} for {n_cells:,} cells "
         f"({_some(batches.names)}), so that next to nothing is brought together. Name the column "
         "of the batches, or leave `batch_key` away."
     )
