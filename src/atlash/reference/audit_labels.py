@@ -76,7 +76,7 @@ class LabelTally:
     def __init__(self, anchors: NDArray[np.int8], most: int, *, n_types: int) -> None:
         packed = pack(anchors > 0)
         self.n_bits = anchors.shape[1]
-        self.registered = range(len(anchors), n_types)
+        self.registered = np.arange(len(anchors), n_types)
         self.apart = hamming(packed, packed)
         others = self.apart[~np.eye(len(anchors), dtype=bool)]
         self.least = int(others.min()) if len(others) else 0
@@ -109,9 +109,7 @@ class LabelTally:
         self, rows: NDArray[np.int64], labels: NDArray[np.int32], near: Nearest
     ) -> None:
         margin = near.to_second - near.to_first
-        registered = np.isin(
-            labels, np.asarray(self.registered)
-        )  # no anchor is near, so all are as far
+        registered = np.isin(labels, self.registered)  # near no anchor, so all are as far
         close = (near.second >= 0) & (margin <= self.midway_margin)
         found = np.flatnonzero(close & ~registered)
         first, second = near.first[found], near.second[found]
