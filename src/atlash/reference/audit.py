@@ -12,7 +12,7 @@ from atlash.errors import InputError, KeyNotFoundError, did_you_mean
 from atlash.reference.audit_bits import audit_bits
 from atlash.reference.audit_duplicates import code_duplicates, name_duplicates
 from atlash.reference.audit_scan import CHUNK, Scan
-from atlash.reference.columns import CELL_ID, user_names
+from atlash.reference.columns import CELL_ID, own_column, user_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -116,12 +116,11 @@ def audit(
     if isinstance(most, bool) or not isinstance(most, (int, np.integer)) or most < 0:
         msg = f"`most` is {most!r}, but must be a whole number of rows, at least 0."
         raise InputError(msg)
-    named = user_names(reference.cells.schema)
+    schema = reference.cells.schema
     if batch_key is None:  # the column that it was built with may be gone since
-        built_with = reference.meta.get("batch_key")
-        column = next((k for k, user in named.items() if user == built_with), None)
+        column = own_column(reference.meta.get("batch_key"), schema)
     else:
-        column = _stored(batch_key, named)
+        column = _stored(batch_key, schema)
     scan = Scan(
         reference.cells,
         reference.annotator.learned_anchors,
@@ -179,11 +178,12 @@ def _listed(worst: Worst, scan: Scan, types: list[str], numbers: list[str]) -> p
     return pd.DataFrame(content)
 
 
-def _stored(batch_key: str, named: dict[str, str]) -> str:
+def _stored(batch_key: str, schema: pa.Schema) -> str:
     """Return the stored column that the user calls ``batch_key``."""
-    for stored, user in named.items():
-        if batch_key in (user, stored):
-            return stored
+    stored = own_column(batch_key, schema)
+    if stored is not None:
+        return stored
+    named = user_names(schema)
     hint = did_you_mean(str(batch_key), named.values(), most=3)
     listed = ", ".join(map(repr, named.values())) or "no columns"
     msg = f"The cells have no column {batch_key!r}; obs had {listed}.{hint}"

@@ -113,7 +113,14 @@ def stored_name(name: str, schema: pa.Schema) -> str | None:
     """Return the name under which a column is stored, given that or the user's; or ``None``."""
     if name in schema.names:
         return name
-    return next((stored for stored, user in user_names(schema).items() if user == name), None)
+    return own_column(name, schema)
+
+
+def own_column(name: object, schema: pa.Schema) -> str | None:
+    """Return the stored name of a column of obs, given the user's or else that; or ``None``."""
+    users = user_names(schema)
+    own = next((stored for stored, user in users.items() if user == name), None)
+    return own or next((stored for stored in users if stored == name), None)
 
 
 def text_columns(schema: pa.Schema) -> list[str]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from atlash.data.columns import one_column, text_of
 from atlash.errors import InputError, KeyNotFoundError, did_you_mean
-from atlash.reference.columns import user_names
+from atlash.reference.columns import own_column, user_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -77,9 +77,8 @@ def _columns(obs: pd.DataFrame, cells: CellTable, name: str) -> tuple[str, str]:
 
     A column of the cells' own obs comes before one that every reference has, such as ``label``.
     """
-    users = user_names(cells.schema)
-    stored = next((stored for stored, user in users.items() if user == name), name)
-    ours = name if name in obs else users.get(stored, name)
+    stored = own_column(name, cells.schema) or name
+    ours = name if name in obs else user_names(cells.schema).get(stored, name)
     if ours not in obs:
         hint = did_you_mean(name, obs.columns)
         msg = f"`exclude` names the column {name!r}, which the query's obs does not have.{hint}"
