@@ -97,6 +97,10 @@ def kill_at_every_step(folder):
         grow(old, 1)
 
     finish(prepare)
+    kill_copies_at_every_step(old, folder)
+
+
+def kill_copies_at_every_step(old, folder):
     for step in range(1, 1000):
         path = folder / f"{step:03}.atlash"
         shutil.copytree(old, path)
@@ -104,6 +108,28 @@ def kill_at_every_step(folder):
         if status == 0:
             return
         assert os.WTERMSIG(status) == signal.SIGKILL, status
+
+
+def kill_again_at_every_step(folder):
+    """Kill one commit when its files are there, then the commits after it at every step."""
+    old = folder / "old.atlash"
+
+    def prepare():
+        start(old)
+        grow(old, 1)
+
+    def grow_until_published():
+        def publishing(event, arguments):
+            if event == "os.rename" and Path(arguments[0]).name == "manifest.json":
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(publishing)
+        grow(old, 2)
+
+    finish(prepare)
+    os.waitpid(in_child(grow_until_published), 0)
+    assert (old / ".growing").exists()
+    kill_copies_at_every_step(old, folder)
 
 
 def grow_until(path, step):
@@ -207,6 +233,7 @@ def many(folder):
 
 TASKS = {
     "steps": kill_at_every_step,
+    "again": kill_again_at_every_step,
     "random": kill_at_random,
     "starve": starve,
     "race": race,

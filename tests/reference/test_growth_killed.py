@@ -82,6 +82,18 @@ def test_killed_at_any_step(killed, tmp_path):
         assert not (path / ".growing").exists()
 
 
+def test_killed_again_while_clearing_up_after_who_was_killed(tmp_path):
+    finish("again", tmp_path)
+    paths = sorted(path for path in tmp_path.iterdir() if path.name != "old.atlash")
+    found = [check(path) for path in paths]
+    assert set(found) == {2, 3}
+    left_over = [bool(unlisted(path)) for path in paths]
+    assert sum(left_over) > 20
+    for path, version in [*zip(paths, found, strict=True)][::2]:
+        grow(path, version)
+        assert unlisted(path) == set()
+
+
 def test_killed_at_random_moments(tmp_path):
     seen = finish("random", tmp_path)
     assert len(seen) == 15

@@ -24,7 +24,7 @@ GROWING = ".growing"
 """Folder that a commit works in; if the lock is free and it is there, a writer was killed."""
 
 _OURS = re.compile(
-    r"(encoder|genes|anchors|mined|cells)\.[0-9a-f]{8}\.(safetensors|parquet|lance)|\.growing"
+    r"(encoder|genes|anchors|mined|cells)\.[0-9a-f]{8}\.(safetensors|parquet|lance)"
 )
 
 
@@ -106,7 +106,8 @@ def publish(stage: Path, target: Path, manifest: Manifest) -> None:
 def sweep(target: Path) -> None:
     """Remove files of atlash that no version lists; leave the user's own alone.
 
-    The lock must be held. What cannot be removed stays until the next time.
+    The lock must be held. What cannot be removed stays until the next time. The folder of a
+    commit goes last: while it is there, the next writer knows that there is more to remove.
     """
     with suppress(OSError, ReferenceFileError):
         newest = read_manifest(target)
@@ -123,7 +124,9 @@ def sweep(target: Path) -> None:
             if path.is_file() and path.relative_to(target).as_posix() not in listed:
                 path.unlink()
         if FOLDER not in parts:
-            (target / FOLDER).rmdir()
+            with suppress(OSError):  # it is not there, or holds what is not ours
+                (target / FOLDER).rmdir()
+        shutil.rmtree(target / GROWING, ignore_errors=True)
 
 
 def put_manifest(stage: Path, manifest: Manifest) -> None:
