@@ -205,9 +205,9 @@ def _mixing(cells: Cells, places: NDArray[np.float32]) -> dict[str, float]:
             near = nearest(places[rows], n_neighbors=N_NEAR, n_threads=1).rows
             within.append(mixing(near, cells.batches[rows]).entropy)
     return {
-        "ilisi": whole.diversity,
+        "ilisi": whole.ilisi,
         "entropy": whole.entropy,
-        "accepted": whole.accepted,
+        "accepted": whole.kbet,
         "entropy_within_types": fmean(within),
         "kept_neighbours": kept_neighbours(cells.places, places, cells.batches, n_threads=1),
     }

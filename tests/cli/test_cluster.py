@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from atlash import HashClusterer
-from atlash.config import ClusterConfig
+from atlash.config import AttentionConfig, ClusterConfig, LearnConfig
 from atlash.keys import ClusterKeys
 from atlash.tl import cluster
 
@@ -81,11 +81,33 @@ def test_options_reach_the_clusters_and_the_clusterer_is_kept(run, place, fresh_
     )  # fmt: skip
     found = ad.read_h5ad(place / "out.h5ad")
     pd.testing.assert_frame_equal(found.obs, expected.obs)
-    for text in ("Stability", "4 clusters of 360 cells", "before joining", "out.h5ad"):
+    for text in ("Stability", "4 clusters of 360 cells", "before joining", "iLISI", "out.h5ad"):
         assert text in outcome.out
     kept = HashClusterer.load(place / "kept")
     assert (kept.wanted.n_clusters, kept.wanted.random_state) == (4, 3)
     assert kept.model_.n_clusters == 4
+
+
+def test_how_clusters_are_found_can_be_told(run, place, fresh_counts):
+    outcome = run(
+        "--genes", "100", "--neighbors", "12", "--buckets", "90", "--no-rare-types",
+        "--least-agreement", "0.8", "--least-distance", "0.2", "--attention", "kernel",
+        "--learn", "sign", "--refine-steps", "3", "--json", "-q",
+    )  # fmt: skip
+    assert outcome.code == 0
+    config = ClusterConfig(
+        n_genes=100, n_neighbors=12, n_buckets=90, rare_types=False, least_agreement=0.8,
+        least_distance=0.2, attention=AttentionConfig(form="kernel"), refine_steps=3,
+        learn=LearnConfig(heads="sign"), progress=False,
+    )  # fmt: skip
+    expected = cluster(fresh_counts, config=config, copy=True)
+    found = ad.read_h5ad(place / "out.h5ad")
+    pd.testing.assert_frame_equal(found.obs, expected.obs)
+    told, wanted = (cells.uns[KEYS.story]["settings"] for cells in (found, expected))
+    assert {name: told[name] for name in ("n_buckets", "refine_steps", "rare_types")} == {
+        "n_buckets": 90, "refine_steps": 3, "rare_types": False
+    }  # fmt: skip
+    assert told["learn"]["heads"] == wanted["learn"]["heads"] == "sign"
 
 
 def test_a_zarr_store(run, place, expected, fresh_counts):
@@ -102,9 +124,13 @@ def test_a_zarr_store(run, place, expected, fresh_counts):
     [
         (["--n-clusters", "500"], ["500 clusters are wanted of the 360 cells"]),
         (["--resolution", "0"], ["--resolution is 0.0", "above 0"]),
+        (["--neighbors", "1"], ["--neighbors is 1", "at least 2"]),
+        (["--buckets", "1"], ["--buckets is 1", "at least 2"]),
+        (["--least-agreement", "2"], ["--least-agreement is 2.0", "at most 1"]),
+        (["--refine-steps", "-1"], ["--refine-steps is -1", "at least 0"]),
         (["--batch-key", "bach"], ["no column 'bach'", "Did you mean 'batch'?"]),
     ],
-    ids=["too many clusters", "resolution", "batch"],
+    ids=["clusters", "resolution", "neighbors", "buckets", "agreement", "refinement", "batch"],
 )
 def test_bad_options_name_what_is_wrong(run, place, arguments, words):
     fails(run(*arguments), place, *words)

@@ -33,7 +33,8 @@ def test_arguments_become_options(message, told):
     ("command", "message", "told"),
     [
         (cluster, "`random_state` is -1", "--seed is -1"),
-        (cluster, "`n_genes` is 0", "`n_genes` is 0"),
+        (cluster, "`n_genes` is 0", "--genes is 0"),
+        (cluster, "`n_runs` is 0", "`n_runs` is 0"),
         (build, "`parents` names terms of a `hierarchy`", "--parent names terms of a --hierarchy"),
         (build, "`n_bits` and `n_threads`", "--bits and --threads"),
         (register, "Leave `parent` out", "Leave --parent out"),

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from atlash.cli.evaluation_tables import print_evaluation
-from atlash.cli.tables import print_annotation, print_clusters, print_scores
+from atlash.cli.tables import print_annotation, print_assigned, print_clusters, print_scores
 from atlash.cli.training_tables import print_pretrained
 from atlash.tl.answers import Answers
 from atlash.tl.evaluation import evaluate_level
@@ -60,8 +60,19 @@ def test_types_of_an_evaluation(capsys):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_output_of_a_clustering(capsys, name):
     summary = {"clusters": [], "unassigned": 0, "n_clusters": 1, "cells": 60, "seconds": 1.0}
-    print_clusters(summary | {"n_before_joining": 2, "output": f"{name}.h5ad"})
+    summary |= {"integration": None, "n_before_joining": 2, "output": f"{name}.h5ad"}
+    print_clusters(summary)
     assert f"Written: {name}.h5ad" in rows(capsys)
+    print_assigned(summary)
+    assert f"Written: {name}.h5ad" in rows(capsys)
+
+
+def test_what_became_of_batches(capsys):
+    mixed = {"before": {"ilisi": 0.1}, "after": {"ilisi": 0.456}, "kept_neighbours": 0.987}
+    summary = {"clusters": [], "unassigned": 0, "n_clusters": 1, "cells": 60, "seconds": 1.0}
+    print_clusters(summary | {"integration": mixed, "n_before_joining": 2, "output": "x"})
+    told = " ".join(rows(capsys))
+    assert "0.10 before, 0.46 after; 99% of the nearest in a cell's own batch" in told
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -26,7 +26,7 @@ def simulated(n=900, *, shift=3.0, own=0, seed=0):
 
 
 def diversity(places, batches):
-    return mixing(nearest(places, n_neighbors=30, n_threads=1).rows, batches).diversity
+    return mixing(nearest(places, n_neighbors=30, n_threads=1).rows, batches).ilisi
 
 
 def purity(places, types):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare, entropy
 
-from atlash.clustering.mixing import kept_neighbours, mixing
+from atlash.clustering.mixing import integration, kept_neighbours, mixing
 from atlash.errors import EmptyInputError, InvalidValuesError
 from atlash.graph.neighbours import nearest
 
@@ -20,18 +20,18 @@ def test_figures_are_their_formulas():
     expected = np.bincount(batches) / 80
     found = mixing(near, batches)
     inverse = 1 / np.square(counts / 20).sum(axis=1)
-    assert found.diversity == pytest.approx((inverse.mean() - 1) / 2)
+    assert found.ilisi == pytest.approx((inverse.mean() - 1) / 2)
     assert found.entropy == pytest.approx(entropy(counts, axis=1).mean() / entropy(expected))
     accepted = chisquare(counts, 20 * expected[None], axis=1).pvalue >= 0.05
-    assert found.accepted == pytest.approx(accepted.mean())
+    assert found.kbet == pytest.approx(accepted.mean())
 
 
 def test_chance_mixes_well(places):
     batches = np.random.default_rng(2).integers(0, 3, len(places))
     found = mixing(nearest(places, n_neighbors=50).rows, batches)
-    assert found.diversity > 0.85
+    assert found.ilisi > 0.85
     assert found.entropy > 0.93
-    assert found.accepted == pytest.approx(0.95, abs=0.04)
+    assert found.kbet == pytest.approx(0.95, abs=0.04)
 
 
 def test_batches_apart_do_not_mix(places):
@@ -71,3 +71,30 @@ def test_small_batches_are_compared_as_far_as_they_go(places):
     assert kept_neighbours(few, few, [0, 0, 0, 0, 1, 1, 2]) == 1
     with pytest.raises(EmptyInputError, match="three cells"):
         kept_neighbours(few, few, np.arange(7))
+
+
+def test_integration_is_the_figures_of_before_and_after(places):
+    batches = np.arange(len(places)) % 3
+    apart = places + 8 * batches[:, None].astype(np.float32)
+    found = integration(apart, places, batches)
+    for figures, where in ((found.before, apart), (found.after, places)):
+        assert figures == mixing(nearest(where, n_neighbors=50).rows, batches)
+    assert found.kept_neighbours == kept_neighbours(apart, places, batches) > 0.99
+    assert found.n_cells == len(places)
+    assert found.before.ilisi < 0.1
+    assert found.after.ilisi > 0.8
+    assert integration(apart, places, batches, n_threads=2) == found
+
+
+def test_integration_looks_at_some_of_many_cells(places, monkeypatch):
+    monkeypatch.setattr("atlash.clustering.mixing.MAX_CELLS", 100)
+    batches = np.random.default_rng(4).integers(0, 2, len(places))
+    rows = np.linspace(0, 599, 100).astype(np.int64)
+    found = integration(places, places, batches)
+    assert found.n_cells == 100
+    assert found == integration(places[rows], places[rows], batches[rows])
+
+
+@pytest.mark.parametrize("batches", [np.zeros(600, int), np.arange(600) // 599, np.arange(600)])
+def test_no_figures_where_no_two_batches_compare(places, batches):
+    assert integration(places, places, batches) is None

@@ -24,6 +24,7 @@ PUBLIC = {
     "PretrainedEncoder.load": atlash.PretrainedEncoder.load,
     "PretrainedEncoder.info": atlash.PretrainedEncoder.info,
     "tl.annotate": atlash.tl.annotate,
+    "tl.assign": atlash.tl.assign,
     "tl.cluster": atlash.tl.cluster,
     "tl.count_within": atlash.tl.count_within,
     "tl.embed": atlash.tl.embed,
@@ -49,6 +50,7 @@ DATACLASSES = {
     "ClusterConfig": atlash.ClusterConfig,
     "EmbedConfig": atlash.EmbedConfig,
     "FineTuneConfig": atlash.FineTuneConfig,
+    "InputConfig": atlash.InputConfig,
     "LearnConfig": atlash.LearnConfig,
     "PretrainConfig": atlash.PretrainConfig,
     "PretrainedEncoder": atlash.PretrainedEncoder,
@@ -142,6 +144,7 @@ def test_cluster_explains_every_key_that_it_writes():
     named += [graph.parameters, graph.distances, graph.connectivities]
     assert len(named) == 10
     assert not [key for key in named if f'"{key}"' not in atlash.tl.cluster.__doc__]
+    assert not [key for key in named[:7] if f'"{key}"' not in atlash.tl.assign.__doc__]
 
 
 def test_embed_explains_every_key_that_it_writes():

@@ -136,6 +136,13 @@ def test_all_of_it_can_be_written_and_read(*, atlas, options, tmp_path, n_cluste
     story = found.uns[KEYS.story]
     assert story["n_clusters"] == n_clusters
     assert list(story["batches"]) == ([] if batch_key is None else sorted(set(atlas.obs["batch"])))
+    assert ("integration" in story) == (batch_key is not None)
+    if batch_key is not None:
+        told = story["integration"]
+        assert told["n_cells"] == atlas.n_obs
+        assert told["before"]["ilisi"] < 0.2
+        assert told["after"]["ilisi"] > 0.6
+        assert 0.3 < told["kept_neighbours"] <= 1
 
 
 def test_nothing_else_is_touched(holed, clustered):

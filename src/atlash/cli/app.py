@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from atlash.cli.annotate import annotate
+from atlash.cli.assign import assign
 from atlash.cli.audit import audit
 from atlash.cli.build import build
 from atlash.cli.cluster import cluster
@@ -38,8 +39,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 COMMANDS = (
-    build, annotate, evaluate, search, cluster, pretrain, add, register, remove, merge, audit,
-    info, demo,
+    build, annotate, evaluate, search, cluster, assign, pretrain, add, register, remove, merge,
+    audit, info, demo,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

@@ -10,7 +10,7 @@ import typer
 from atlash.cli import options
 from atlash.cli.frames import check_apart, check_outside
 from atlash.cli.messages import warnings_as_notes
-from atlash.cli.options import ScaleOption
+from atlash.cli.options import AttentionOption, ScaleOption
 from atlash.cli.tables import print_clusters, print_json
 
 
@@ -24,6 +24,15 @@ def cluster(
     n_clusters: options.NClusters = None,
     resolution: options.Resolution = None,
     even_depth: options.EvenDepth = True,
+    rare_types: options.RareTypes = True,
+    genes: options.VariableGenes = 2000,
+    neighbors: options.GraphNeighbors = 40,
+    buckets: options.MaxBuckets = 2048,
+    least_agreement: options.LeastAgreement = 0.9,
+    least_distance: options.LeastDistance = 0.3,
+    learn: options.Learn = None,
+    attention: options.Attention = AttentionOption.none,
+    refine_steps: options.RefineSteps = 0,
     save: options.ClustererFolder = None,
     layer: options.Layer = None,
     gene_column: options.GeneColumn = None,
@@ -37,7 +46,7 @@ def cluster(
     """Find clusters of CELLS and write a copy with them; CELLS itself is left as it is."""
     from atlash.clustering import HashClusterer
     from atlash.clustering.store import check_place
-    from atlash.config import ClusterConfig
+    from atlash.config import AttentionConfig, ClusterConfig, LearnConfig
     from atlash.data.write import check_copy, write_annotated_copy
     from atlash.keys import ClusterKeys
     from atlash.tl.cluster import cluster_cells, summarise
@@ -49,7 +58,16 @@ def cluster(
         check_outside(save)
         check_place(save)
     config = ClusterConfig(
+        n_genes=genes,
+        n_neighbors=neighbors,
+        n_buckets=buckets,
+        least_agreement=least_agreement,
+        least_distance=least_distance,
+        rare_types=rare_types,
         even_depth=even_depth,
+        learn=None if learn is None else LearnConfig(heads=learn.value),
+        attention=AttentionConfig(form=attention.value),
+        refine_steps=refine_steps,
         layer=layer,
         gene_column=gene_column,
         scale=scale.value,

@@ -21,10 +21,12 @@ _ARGUMENT = re.compile(r"`(\w+)(?:=('[^']*'|True))?`")
 
 _IN_PYTHON = {
     "bits": "n_bits",
+    "buckets": "n_buckets",
     "genes": "n_genes",
     "heads": "n_heads",
     "known_parent": "parent",
     "layers": "n_layers",
+    "neighbors": "n_neighbors",
     "parent": "parents",
     "seed": "random_state",
     "steps": "n_steps",

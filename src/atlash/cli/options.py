@@ -59,6 +59,22 @@ class AnchorOption(StrEnum):
     hamming = "hamming"
 
 
+class LearnOption(StrEnum):
+    """Hash heads by name; see :class:`atlash.LearnConfig`."""
+
+    quantised = "quantised"
+    sign = "sign"
+    none = "none"
+
+
+class AttentionOption(StrEnum):
+    """Forms of attention; see :class:`atlash.AttentionConfig`."""
+
+    none = "none"
+    kernel = "kernel"
+    transformer = "transformer"
+
+
 class ValuesOption(StrEnum):
     """Forms of the values; see :data:`atlash.config.ValueForm`."""
 
@@ -226,8 +242,41 @@ EvenDepth = Annotated[
     bool,
     typer.Option("--even-depth/--no-even-depth", help="Take off what depth does to cells."),
 ]
+RareTypes = Annotated[
+    bool,
+    typer.Option("--rare-types/--no-rare-types", help="Look for rare types inside the clusters."),
+]
+VariableGenes = Annotated[int, typer.Option("--genes", help="Variable genes that are read.")]
+GraphNeighbors = Annotated[
+    int, typer.Option("--neighbors", help="Nearest cells of each cell in the graph.")
+]
+MaxBuckets = Annotated[int, typer.Option("--buckets", help="Most buckets of near cells.")]
+LeastAgreement = Annotated[
+    float, typer.Option(help="Kappa of halved counts from which two clusters are distinct.")
+]
+LeastDistance = Annotated[
+    float, typer.Option(help="Squared distance from which two clusters are far.")
+]
+Learn = Annotated[
+    LearnOption | None,
+    typer.Option(help="Learn an embedding with such hash heads; 'none' learns it without heads."),
+]
+Attention = Annotated[
+    AttentionOption, typer.Option(help="How cells attend to their nearest cells.")
+]
+RefineSteps = Annotated[int, typer.Option(help="Steps of deep embedded clustering after joining.")]
 ClustererFolder = Annotated[
     Path | None, typer.Option(help="Folder to save the fitted clusterer in.")
+]
+
+# of assign
+
+FittedClusterer = Annotated[
+    Path, typer.Option("--clusterer", "-c", help="Saved clusterer (a folder).")
+]
+KnownBatchKey = Annotated[
+    str | None,
+    typer.Option(help="Column of obs with batches, of those that the clusterer integrated."),
 ]
 
 # of pretrain

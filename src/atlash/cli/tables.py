@@ -156,21 +156,42 @@ def print_scores(scores: Scores) -> None:
 def print_clusters(summary: Mapping[str, Any]) -> None:
     """Print the clusters that were found."""
     console = Console()
-    found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    found.add_column("Cluster")
-    for name in ("Cells", "Share", "Stability", "Median membership"):
-        found.add_column(name, justify="right")
-    for row in summary["clusters"][:MAX_TYPES]:
-        counts = f"{row['cells']:,}", f"{row['share']:.1%}", f"{row['stability']:.2f}"
-        found.add_row(row["cluster"], *counts, f"{row['median_membership']:.2f}")
-    if len(summary["clusters"]) > MAX_TYPES:
-        found.add_row(f"and {len(summary['clusters']) - MAX_TYPES} more", "", "", "", "")
-    console.print(found)
-    if summary["unassigned"]:
-        console.print(f"Unassigned: {summary['unassigned']:,} cells without counts")
+    _print_found_clusters(console, summary)
+    if (did := summary["integration"]) is not None:
+        console.print(
+            f"Batches among a cell's nearest (iLISI, 0 apart to 1 mixed): "
+            f"{did['before']['ilisi']:.2f} before, {did['after']['ilisi']:.2f} after; "
+            f"{did['kept_neighbours']:.0%} of the nearest in a cell's own batch stayed so"
+        )
     console.print(
         f"{summary['n_clusters']} clusters of {summary['cells']:,} cells in "
         f"{summary['seconds']:.1f} s; {summary['n_before_joining']} before joining those that the "
         "counts do not tell apart"
     )
     print_written(console, summary["output"])
+
+
+def print_assigned(summary: Mapping[str, Any]) -> None:
+    """Print how many cells fell into each of the clusters found before."""
+    console = Console()
+    _print_found_clusters(console, summary)
+    n_taken = sum(row["cells"] > 0 for row in summary["clusters"])
+    of_all = f"{n_taken} of the {summary['n_clusters']} clusters found before"
+    console.print(f"{summary['cells']:,} cells in {of_all}")
+    print_written(console, summary["output"])
+
+
+def _print_found_clusters(console: Console, summary: Mapping[str, Any]) -> None:
+    found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    found.add_column("Cluster")
+    for name in ("Cells", "Share", "Stability", "Median membership"):
+        found.add_column(name, justify="right")
+    for row in summary["clusters"][:MAX_TYPES]:
+        counts = f"{row['cells']:,}", f"{row['share']:.1%}", f"{row['stability']:.2f}"
+        median = row["median_membership"]
+        found.add_row(row["cluster"], *counts, "" if median is None else f"{median:.2f}")
+    if len(summary["clusters"]) > MAX_TYPES:
+        found.add_row(f"and {len(summary['clusters']) - MAX_TYPES} more", "", "", "", "")
+    console.print(found)
+    if summary["unassigned"]:
+        console.print(f"Unassigned: {summary['unassigned']:,} cells without counts")

@@ -13,19 +13,21 @@ from atlash.clustering.facts import batch_facts, facts_of
 from atlash.clustering.fitting import fit
 from atlash.clustering.model import ClusterModel
 from atlash.clustering.store import config_of, read, write
-from atlash.clustering.wanted import check_enough, checked
-from atlash.config import ClusterConfig, InputConfig
+from atlash.clustering.wanted import check_enough, checked, checked_inputs
+from atlash.config import ClusterConfig
 from atlash.data.normalize import warn_of_unnamed
 from atlash.data.source import open_source
 from atlash.errors import InputError
 
 if TYPE_CHECKING:
+    from os import PathLike
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from atlash.clustering.clusters import Clusters
     from atlash.clustering.partition import CellGraph
+    from atlash.config import InputConfig
     from atlash.data.source import Cells
 
 
@@ -113,7 +115,7 @@ class HashClusterer:
         fitted = fit(
             source,
             None if told_batches is None else told_batches.of_cell,
-            inputs=self._inputs(),
+            inputs=checked_inputs(None, self.config),
             config=self.config,
             wanted=self.wanted,
         )
@@ -136,7 +138,9 @@ class HashClusterer:
         self.facts_ |= batch_facts(batch_key, told_batches)
         return self
 
-    def predict(self, cells: Cells, *, batch_key: str | None = None) -> Clusters:
+    def predict(
+        self, cells: Cells, *, batch_key: str | None = None, inputs: InputConfig | None = None
+    ) -> Clusters:
         """Put new cells into the clusters found; each by itself.
 
         Parameters
@@ -146,6 +150,9 @@ class HashClusterer:
         batch_key
             Column of ``obs`` with batches, for a clusterer that was fitted with batches: cells of
             these are moved as the cells learned from were, cells of others are not.
+        inputs
+            How they are read; ``None`` reads them as the cells learned from: the same layer,
+            column of genes and scale.
 
         Returns
         -------
@@ -154,8 +161,8 @@ class HashClusterer:
         Raises
         ------
         InputError
-            If nothing is fitted, the cells cannot be used, or batches are told to a clusterer
-            that was fitted without.
+            If nothing is fitted, the cells cannot be used, an option is out of range, or batches
+            are told to a clusterer that was fitted without.
 
         Warns
         -----
@@ -166,9 +173,10 @@ class HashClusterer:
         if not hasattr(self, "model_"):
             msg = "The clusterer holds no clusters yet. Call `fit`, or `HashClusterer.load`."
             raise InputError(msg)
-        source = open_source(cells, self.config.layer)
+        inputs = checked_inputs(inputs, self.config)
+        source = open_source(cells, inputs.layer)
         batches = known_batches(source.obs, batch_key, self.model_.batch_names)
-        bound = self.model_.genes.bind(source, self._inputs())
+        bound = self.model_.genes.bind(source, inputs)
         warn_of_unnamed(bound)
         places = self.model_.place(bound, self.config)
         places = self.model_.moved(places, batches, self.config.n_threads)
@@ -202,7 +210,7 @@ class HashClusterer:
         write(checked_path(path), self.model_, {"facts": self.facts_})
 
     @classmethod
-    def load(cls, path: str | Path) -> HashClusterer:
+    def load(cls, path: str | PathLike[str]) -> HashClusterer:
         """Load what :meth:`save` wrote.
 
         Parameters
@@ -231,13 +239,3 @@ class HashClusterer:
         )
         loaded.model_, loaded.facts_ = model, facts
         return loaded
-
-    def _inputs(self) -> InputConfig:
-        options = self.config
-        return InputConfig(
-            layer=options.layer,
-            gene_column=options.gene_column,
-            scale=options.scale,
-            min_shared=options.min_shared,
-            chunk_size=options.chunk_size,
-        )

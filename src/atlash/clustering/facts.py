@@ -15,6 +15,7 @@ from atlash.clustering.store import settings
 if TYPE_CHECKING:
     from atlash.clustering.batch_labels import Batches
     from atlash.clustering.fitted import Fitted
+    from atlash.clustering.mixing import Integration
     from atlash.clustering.model import ClusterModel
     from atlash.clustering.wanted import Wanted
     from atlash.config import ClusterConfig
@@ -40,12 +41,19 @@ def facts_of(
         "n_before_joining": int(fitted.partition.labels.max()) + 1,
         "joined": [asdict(step) for step in fitted.steps],
         "rare": fitted.rare.facts(model.cluster),
+        "integration": _integration_facts(fitted.integration),
         "cluster_stability": cluster_stability(of_bucket, model.cluster, model.sizes).tolist(),
         "bucket_stability": of_bucket.tolist(),
         "axes_reliability": fitted.axes.reliability.tolist(),
         "seconds": fitted.seconds,
         "peak_memory_gb": _peak_memory(),
     }
+
+
+def _integration_facts(found: Integration | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return found._asdict() | {"before": found.before._asdict(), "after": found.after._asdict()}
 
 
 def batch_facts(batch_key: str | None, batches: Batches | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from atlash.clustering.distinct import Join
     from atlash.clustering.genes import Genes
     from atlash.clustering.learned import LearnedEmbedding
+    from atlash.clustering.mixing import Integration
     from atlash.clustering.partition import Buckets, CellGraph, Partition
     from atlash.clustering.rare_split import RareSplit
     from atlash.nn.hash_codes import HeadWeights
@@ -33,6 +34,8 @@ class Fitted:
         What depth does to places ``(n_axes,)``, which was taken off; ``None`` if it was not.
     offsets
         What brought batches together; ``None`` without batches.
+    integration
+        What that did; ``None`` without batches that can be compared.
     cluster_of_bucket
         ``(n_buckets,)``, int32; clusters are numbered by size, the largest 0.
     rows
@@ -59,6 +62,7 @@ class Fitted:
     heads: HeadWeights
     depth_effect: NDArray[np.float32] | None
     offsets: BatchOffsets | None
+    integration: Integration | None
     cluster_of_bucket: NDArray[np.int32]
     rows: NDArray[np.int64]
     places: NDArray[np.float32]

@@ -16,6 +16,7 @@ from atlash.clustering.embedding import after_attention, hash_heads, learn_place
 from atlash.clustering.evidence import gather
 from atlash.clustering.fitted import Fitted
 from atlash.clustering.genes import survey
+from atlash.clustering.mixing import integration
 from atlash.clustering.partition import into_buckets, join_cells
 from atlash.clustering.places import places_on
 from atlash.clustering.rare_split import RareSplit, split_rare
@@ -69,10 +70,13 @@ def fit(
     depth = found.library / found.bound.target
     if effect is not None:
         places = at_one_depth(places, depth[rows], effect)
-    offsets = None
-    if batches is not None:
-        places, offsets = correct(places, batches[rows], n_threads=config.n_threads)
     clock.stop("places")
+    offsets, mixed = None, None
+    if batches is not None:
+        measured, of_cell, n_threads = places, batches[rows], config.n_threads
+        places, offsets = correct(measured, of_cell, n_threads=n_threads)
+        mixed = integration(measured, places, of_cell, n_threads=n_threads)
+        clock.stop("batches")
     buckets, graph = _group(places, sketch, to_places, config=config, wanted=wanted, clock=clock)
     partition = divide_as_wanted(graph, buckets, config=config, wanted=wanted)
     clock.stop("partition")
@@ -99,6 +103,7 @@ def fit(
         heads=hash_heads(places, to_places.learned, config),
         depth_effect=effect,
         offsets=offsets,
+        integration=mixed,
         cluster_of_bucket=by_size(rare.cluster, rare.buckets),
         rows=rows,
         places=places,

@@ -16,6 +16,12 @@ LEVEL = 0.05
 """Level of the test of a cell's neighbours."""
 MAX_OF_BATCH = 5000
 """Cells of a batch among which neighbours are compared before and after."""
+MAX_CELLS = 10_000
+"""Cells that are looked at to tell what a correction did."""
+N_NEAR = 50
+"""Nearest cells in which batches are counted."""
+LEAST_OF_BATCH = 3
+"""Cells of a batch from which neighbours in it can be compared."""
 
 
 class Mixing(NamedTuple):
@@ -23,21 +29,76 @@ class Mixing(NamedTuple):
 
     Attributes
     ----------
-    diversity
+    ilisi
         Inverse Simpson index of the batches among a cell's nearest, scaled so that 0 is one batch
         and 1 all batches alike, averaged over cells: iLISI (Korsunsky et al. 2019) with equal
         weights, scaled as Luecken et al. (2022) do. Batches of unequal size stay below 1.
     entropy
         Entropy of the batches among a cell's nearest over that of all cells' batches, averaged;
         0 is one batch, about 1 what chance mixes.
-    accepted
+    kbet
         Share of cells whose nearest hold batches as all cells do, by a chi-squared test at 5 %:
         the acceptance rate of kBET (Büttner et al. 2019), over all cells.
     """
 
-    diversity: float
+    ilisi: float
     entropy: float
-    accepted: float
+    kbet: float
+
+
+class Integration(NamedTuple):
+    """What bringing batches together did.
+
+    Attributes
+    ----------
+    before, after
+        How batches mix.
+    kept_neighbours
+        Share of each cell's nearest cells of its own batch that stay so; see
+        :func:`kept_neighbours`.
+    n_cells
+        Cells that were looked at.
+    """
+
+    before: Mixing
+    after: Mixing
+    kept_neighbours: float
+    n_cells: int
+
+
+def integration(
+    before: NDArray[np.float32],
+    after: NDArray[np.float32],
+    batches: NDArray[np.integer],
+    *,
+    n_threads: int | None = None,
+) -> Integration | None:
+    """Measure what bringing batches together did, on at most 10,000 cells.
+
+    Parameters
+    ----------
+    before, after
+        Places of the same cells ``(N, d)``, in no order that tells of them: of more than 10,000,
+        evenly spaced ones are looked at.
+    batches
+        Batch of each cell ``(N,)``, whole numbers from 0 on.
+    n_threads
+        Threads; ``None`` takes all cores. They do not change the result.
+
+    Returns
+    -------
+    The figures; ``None`` unless two batches have three of the cells each.
+    """
+    rows = _evenly(len(batches), MAX_CELLS)
+    old, new, of_cell = before[rows], after[rows], batches[rows]
+    if (np.bincount(of_cell) >= LEAST_OF_BATCH).sum() < 2:
+        return None
+    was, mixed = (
+        mixing(nearest(places, n_neighbors=N_NEAR, n_threads=n_threads).rows, of_cell)
+        for places in (old, new)
+    )
+    kept = kept_neighbours(old, new, of_cell, n_threads=n_threads)
+    return Integration(was, mixed, kept, len(rows))
 
 
 def mixing(neighbours: NDArray[np.integer], batches: ArrayLike) -> Mixing:
@@ -122,8 +183,8 @@ def kept_neighbours(
     of_cell = np.asarray(batches)
     for batch in np.unique(of_cell):
         rows = np.flatnonzero(of_cell == batch)
-        rows = rows[np.linspace(0, len(rows) - 1, min(len(rows), MAX_OF_BATCH)).astype(np.int64)]
-        if len(rows) < 3:
+        rows = rows[_evenly(len(rows), MAX_OF_BATCH)]
+        if len(rows) < LEAST_OF_BATCH:
             continue
         k = min(n_neighbors, len(rows) - 2)
         old, new = (
@@ -136,3 +197,8 @@ def kept_neighbours(
         msg = "No batch has three cells, which it takes to compare neighbours; give more cells."
         raise EmptyInputError(msg)
     return kept / n
+
+
+def _evenly(n: int, most: int) -> NDArray[np.int64]:
+    """Return at most so many of ``n`` places, evenly spaced."""
+    return np.linspace(0, n - 1, min(n, most)).astype(np.int64)

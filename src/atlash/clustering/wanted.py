@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atlash.checks import check_name, check_option, checked_config, checked_seed
-from atlash.config import LearnConfig
+from atlash.config import InputConfig, LearnConfig
 from atlash.errors import InputError
 
 if TYPE_CHECKING:
@@ -92,6 +92,27 @@ def checked(
         if options is not None:
             _check_least(options, least)
     return Wanted(wanted, finer, seed)
+
+
+def checked_inputs(given: object, config: ClusterConfig) -> InputConfig:
+    """Return how cells are read, checked: as it was given, and for ``None`` as by ``config``.
+
+    Raises
+    ------
+    InputError
+        If an option is of another type or out of range.
+    """
+    if given is None:
+        return InputConfig(
+            layer=config.layer,
+            gene_column=config.gene_column,
+            scale=config.scale,
+            min_shared=config.min_shared,
+            chunk_size=config.chunk_size,
+        )
+    inputs = checked_config(given, InputConfig, name="inputs")
+    _check_least(inputs, {name: _LEAST[name] for name in ("min_shared", "chunk_size")})
+    return inputs
 
 
 def _check_least(options: object, least: dict[str, float]) -> None:

@@ -139,7 +139,7 @@ def open_source(cells: Cells, layer: str | None = None) -> CellSource:
         store. From disk only ``obs``, ``var`` and the rows of a chunk are in memory.
     layer
         Layer to read instead of ``X``. ``"raw"`` stands for ``adata.raw``, with its own
-        genes, unless a layer has that name.
+        genes, and ``"X"`` for ``X``, unless a layer has that name.
 
     Raises
     ------
@@ -255,10 +255,10 @@ class _Slots:
         if not isinstance(given, Hashable):
             msg = f"`layer` is {layer!r}, but must be the name of one layer, for example 'counts'."
             raise InputError(msg)
-        if layer is None and self.has_x:
-            return "X", f"{holder}, X"
         if layer is not None and layer in self.layers:
             return f"layers/{layer}", f"{holder}, layer {layer!r}"
+        if layer in (None, "X") and self.has_x:
+            return "X", f"{holder}, X"
         if layer == "raw" and self.has_raw:
             return "raw/X", f"{holder}, raw"
         names = self.others("")
@@ -268,7 +268,7 @@ class _Slots:
         msg = f"{told} has no {wanted}; it has {listed}."
         near = difflib.get_close_matches(str(layer or "X"), names, n=1, cutoff=0.0)
         if near:
-            msg += " Drop `layer`." if near == ["X"] else f" Try `layer={near[0]!r}`."
+            msg += f" Try `layer={near[0]!r}`."
         if not names:
             msg += " Counts belong in X: `adata.X = counts`, one row a cell, one column a gene."
         raise KeyNotFoundError(msg)

@@ -1,6 +1,7 @@
 """One verb a file: AnnData in and out."""
 
 from atlash.tl.annotate import annotate
+from atlash.tl.assign import assign
 from atlash.tl.cluster import cluster
 from atlash.tl.count import count_within
 from atlash.tl.embed import embed
@@ -18,6 +19,7 @@ __all__ = [
     "Evaluation",
     "Hits",
     "annotate",
+    "assign",
     "cluster",
     "count_within",
     "embed",

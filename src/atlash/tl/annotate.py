@@ -27,6 +27,7 @@ from atlash.tl.checks import check_anndata, check_config, check_key_added
 from atlash.tl.parents import parent_columns, with_parents
 from atlash.tl.queries import check_reference
 from atlash.tl.summary import summarise
+from atlash.tl.written import target_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,7 +142,7 @@ def annotate(
     check_anndata(adata, copy=copy)
     request = Request(layer, gene_column, force, AnnotationKeys(key_added), config)
     result = annotate_cells(adata, reference, request)
-    target = adata.to_memory() if copy and adata.isbacked else adata.copy() if copy else adata
+    target = target_of(adata, copy=copy)
     for column in result.obs:
         target.obs[column] = result.obs[column].array
     for column in parent_columns(request.keys):

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 import scipy.sparse as sp
 
-from atlash.keys import DEFAULT_PREFIX, UNASSIGNED, ClusterKeys
+from atlash.keys import DEFAULT_PREFIX, ClusterKeys
 from atlash.tl.checks import check_anndata, check_key_added
+from atlash.tl.cluster_columns import cluster_arrays, cluster_columns, cluster_rows, storable
+from atlash.tl.written import put, target_of
 
 if TYPE_CHECKING:
+    import pandas as pd
     from anndata import AnnData
     from numpy.typing import NDArray
 
@@ -110,6 +112,10 @@ def cluster(
         were joined (kappa, distance, p-value), seconds of each step, peak memory. ``rare`` is a
         table of the clusters that are rare types: ``cluster``, ``parent``, ``n_cells``,
         ``n_genes``, ``agreement`` (kappa), ``distance``, ``between`` and ``p_value``.
+        ``integration``, with ``batch_key``, says how batches mix among the nearest cells
+        ``before`` and ``after`` (``ilisi``, ``entropy``, ``kbet``: 0 apart, near 1 mixed),
+        ``kept_neighbours`` (share of a cell's nearest in its batch that stay so) and ``n_cells``
+        looked at; it is left out where no two batches have three of these cells.
 
     Raises
     ------
@@ -123,12 +129,8 @@ def cluster(
     )
     check_anndata(adata, copy=copy)
     result = cluster_cells(adata, clusterer, batch_key=batch_key, keys=ClusterKeys(key_added))
-    target = adata.to_memory() if copy and adata.isbacked else adata.copy() if copy else adata
-    for name, column in result.obs.items():
-        target.obs[name] = column.to_numpy() if column.dtype != "category" else column.array
-    for section in ("obsm", "obsp", "uns"):
-        for key, value in getattr(result, section).items():
-            getattr(target, section)[key] = value
+    target = target_of(adata, copy=copy)
+    put(target, result.obs, {"obsm": result.obsm, "obsp": result.obsp, "uns": result.uns})
     return target if copy else None
 
 
@@ -139,29 +141,14 @@ def cluster_cells(
     check_key_added(keys.prefix)
     clusterer.fit(cells, batch_key=batch_key)
     found = clusterer.clusters_
-    names = [str(number) for number in range(clusterer.model_.n_clusters)]
-    if (found.labels < 0).any():
-        names.append(UNASSIGNED)
-    codes = np.where(found.labels < 0, len(names) - 1, found.labels)
-    obs = pd.DataFrame(
-        {
-            keys.cluster: pd.Categorical.from_codes(codes, pd.Index(names)),
-            keys.membership: found.membership,
-            keys.stability: found.stability,
-            keys.bucket: found.bucket,
-        }
-    )
     graph, rows = clusterer.graph_
     neighbors = keys.neighbors
     return Clustering(
-        obs=obs,
-        obsm={
-            keys.embedding: np.nan_to_num(found.embedding, nan=0.0),
-            keys.codes: found.codes,
-        },
+        obs=cluster_columns(found, clusterer.model_.n_clusters, keys),
+        obsm=cluster_arrays(found, keys),
         obsp={
-            neighbors.connectivities: _in_order(graph.weights, rows, len(obs)),
-            neighbors.distances: _in_order(_distances(graph), rows, len(obs)),
+            neighbors.connectivities: _in_order(graph.weights, rows, len(found.labels)),
+            neighbors.distances: _in_order(_distances(graph), rows, len(found.labels)),
         },
         uns={
             neighbors.parameters: {
@@ -175,7 +162,7 @@ def cluster_cells(
                     "random_state": clusterer.wanted.random_state,
                 },
             },
-            keys.story: _storable(clusterer.facts_),
+            keys.story: storable(clusterer.facts_),
         },
         clusterer=clusterer,
     )
@@ -196,38 +183,16 @@ def _in_order(graph: Any, rows: NDArray[np.int64], n_cells: int) -> sp.csr_matri
     return sp.csr_matrix(placed, shape=(n_cells, n_cells), dtype=np.float32)
 
 
-def _storable(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return the story as an AnnData file takes it: no ``None``, and tables by columns."""
-    joined = facts["joined"]
-    columns = {name: np.array([step[name] for step in joined]) for name in (joined or [{}])[0]}
-    rare = facts["rare"]
-    types = {name: np.array([kind[name] for kind in rare]) for name in (rare or [{}])[0]}
-    kept = {name: value for name, value in facts.items() if name != "bucket_stability"}
-    kept = {name: value for name, value in kept.items() if value is not None}
-    options = {name: value for name, value in facts["settings"].items() if value is not None}
-    return kept | {"joined": columns, "rare": types, "settings": options}
-
-
 def summarise(clusterer: HashClusterer) -> dict[str, Any]:
     """Return what was found in a fitted clusterer's cells, as plain JSON."""
     found, facts = clusterer.clusters_, clusterer.facts_
-    known = found.labels >= 0
-    clusters = [
-        {
-            "cluster": str(number),
-            "cells": int((found.labels == number).sum()),
-            "share": float((found.labels == number).mean()),
-            "stability": facts["cluster_stability"][number],
-            "median_membership": float(np.median(found.membership[found.labels == number])),
-        }
-        for number in range(clusterer.model_.n_clusters)
-    ]
     return {
         "cells": len(found.labels),
         "n_clusters": clusterer.model_.n_clusters,
         "n_before_joining": facts["n_before_joining"],
-        "clusters": clusters,
-        "unassigned": int((~known).sum()),
+        "clusters": cluster_rows(found, facts["cluster_stability"]),
+        "unassigned": int((found.labels < 0).sum()),
+        "integration": facts["integration"],
         "random_state": facts["random_state"],
         "seconds": sum(facts["seconds"].values()),
     }

@@ -16,6 +16,7 @@ from atlash.errors import InputError
 from atlash.keys import EmbeddingKeys
 from atlash.progress import n_threads_or_all, track
 from atlash.tl.checks import check_anndata, check_key_added, check_reading
+from atlash.tl.written import target_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,7 +114,7 @@ def embed(
             found[rows] = part
             advance(len(part))
     keys = EmbeddingKeys(key_added)
-    target = adata.to_memory() if copy and adata.isbacked else adata.copy() if copy else adata
+    target = target_of(adata, copy=copy)
     target.obsm[keys.embedding] = found
     target.uns[keys.provenance] = uns | {"layer": layer or ""}
     return target if copy else None

@@ -20,6 +20,7 @@ from atlash.reference.search import SearchIndex
 from atlash.tl.checks import check_anndata, check_key_added
 from atlash.tl.queries import encode_queries
 from atlash.tl.search import check_request
+from atlash.tl.written import target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,7 +111,7 @@ def neighbors(
         knn_indices=graph.rows,
         knn_dists=graph.scores,
     )
-    target = adata.to_memory() if copy and adata.isbacked else adata.copy() if copy else adata
+    target = target_of(adata, copy=copy)
     keys = NeighborKeys(key_added)
     target.obsp[keys.distances] = graph.distances
     target.obsp[keys.connectivities] = sp.csr_matrix(connectivities, dtype=np.float32)

@@ -1,0 +1,102 @@
+"""``atlash assign``: the clusters of Python, in a copy, or an error and no file."""
+
+import shutil
+
+import anndata as ad
+import pandas as pd
+import pytest
+
+from atlash import HashClusterer
+from atlash.config import ClusterConfig
+from atlash.keys import ClusterKeys
+from atlash.tl import assign
+
+KEYS = ClusterKeys()
+
+
+@pytest.fixture(scope="module")
+def kept(atlas_counts, tmp_path_factory):
+    """A folder with a clusterer of two batches, and one without; not to be changed."""
+    folder = tmp_path_factory.mktemp("kept")
+    for name, batch_key in (("plain", None), ("batches", "batch")):
+        clusterer = HashClusterer(config=ClusterConfig(progress=False))
+        clusterer.fit(atlas_counts, batch_key=batch_key).save(folder / name)
+    return folder
+
+
+@pytest.fixture
+def place(files, tmp_path):
+    (tmp_path / "in.h5ad").write_bytes((files / "query.h5ad").read_bytes())
+    return tmp_path
+
+
+@pytest.fixture
+def run(atlash, place, kept):
+    def call(*arguments, output="out.h5ad", clusterer="plain", **how):
+        return atlash(
+            "assign", place / "in.h5ad", place / output, "--clusterer", kept / clusterer,
+            *arguments, **how,
+        )  # fmt: skip
+
+    return call
+
+
+def fails(outcome, place, *words):
+    assert outcome.code == 1
+    assert outcome.out == ""
+    assert "Traceback" not in outcome.err
+    for word in words:
+        assert word in outcome.told
+    assert sorted(path.name for path in place.iterdir()) == ["in.h5ad"]
+
+
+def test_it_gives_the_clusters_of_python(run, place, kept, fresh_counts):
+    before = (place / "in.h5ad").read_bytes()
+    outcome = run("--json", "--quiet")
+    assert (outcome.code, outcome.err) == (0, "")
+    expected = assign(fresh_counts, kept / "plain", copy=True)
+    found = ad.read_h5ad(place / "out.h5ad")
+    pd.testing.assert_frame_equal(found.obs, expected.obs)
+    assert (place / "in.h5ad").read_bytes() == before
+    counts = expected.obs[KEYS.cluster].value_counts().to_dict()
+    assert {row["cluster"]: row["cells"] for row in outcome.json["clusters"]} == counts
+    assert outcome.json["cells"] == sum(counts.values())
+
+
+def test_options_reach_the_clusters(run, place, kept, fresh_counts):
+    outcome = run(
+        "--batch-key", "batch", "--key-added", "mine", "--threads", "1", "--scale", "counts",
+        "-q", clusterer="batches",
+    )  # fmt: skip
+    assert outcome.code == 0
+    expected = assign(
+        fresh_counts, kept / "batches", batch_key="batch", key_added="mine", copy=True
+    )
+    pd.testing.assert_frame_equal(ad.read_h5ad(place / "out.h5ad").obs, expected.obs)
+    for text in ("Median membership", "clusters found before", "out.h5ad"):
+        assert text in outcome.out
+
+
+def test_batches_that_are_not_told_are_noted(run):
+    outcome = run(clusterer="batches")
+    assert outcome.code == 0
+    assert "Note: The clusterer has brought 2 batches together" in outcome.told
+    assert "Give --batch-key" in outcome.told
+
+
+def test_what_cannot_be(run, place, files):
+    fails(run("--batch-key", "batch"), place, "knows no batches")
+    fails(run("--layer", "lost"), place, "no 'lost'", "Try --layer 'X'")
+    fails(run(clusterer="nowhere"), place, "holds no saved clusterer")
+    fails(run(output="in.h5ad"), place, "is the input")
+    fails(run("-q", limit=(place / "in.h5ad").stat().st_size), place, "cannot be written")
+    shutil.copytree(files / "small.atlash", place / "r.atlash")
+    outcome = run(output="r.atlash/out.h5ad")
+    assert outcome.code == 1
+    assert "lies within a saved reference" in outcome.told
+
+
+def test_a_clusterer_must_be_given(atlash, place):
+    outcome = atlash("assign", place / "in.h5ad", place / "out.h5ad")
+    assert outcome.code == 2
+    assert "--clusterer" in outcome.err
