@@ -37,10 +37,19 @@ BENCHMARKS = {
     "long-tail": "benchmarks.long_tail",
     "long-tail-development": "benchmarks.long_tail_development",
     "pretraining": "benchmarks.pretraining",
+    "cost": "benchmarks.cost",
     "report": "benchmarks.report",
     "celltypist-env": "benchmarks.peers.celltypist",
 }
-TWO_CORES = {"clustering-scale", "pretraining", "search", "speed", "memory", "search-kernel"}
+TWO_CORES = {
+    "clustering-scale",
+    "cost",
+    "pretraining",
+    "search",
+    "speed",
+    "memory",
+    "search-kernel",
+}
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",

@@ -46,4 +46,23 @@ def _labels(runs: list[Result]) -> str:
     return f"Labelled cells: {told}; draws: {len({row['seed'] for row in runs})}."
 
 
-SECTIONS = {"pretraining": pretraining}
+def cost(result: Result) -> list[str]:
+    """Lay out what each step costs with each encoder."""
+    lines = [
+        "| step | encoder | cells a second | seconds | peak memory |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {NAMES[row['step']]} | {row['encoder']} | {row['cells_a_second']:,.0f} "
+        f"| {row['seconds']:.1f} | {row['peak_gb']:.2f} GB |"
+        for row in sorted(result["runs"], key=lambda row: list(NAMES).index(row["step"]))
+    ]
+    return lines
+
+
+NAMES = {
+    "pre-train": "pre-training, some steps",
+    "build": "learning a reference, all of it",
+    "annotate": "annotating",
+}
+SECTIONS = {"cost": cost, "pretraining": pretraining}
