@@ -29,6 +29,7 @@ BENCHMARKS = {
     "clustering-ablation": "benchmarks.clustering_ablation",
     "clustering-scale": "benchmarks.clustering_scale",
     "clustering-rare": "benchmarks.clustering_rare",
+    "clustering-rare-batches": "benchmarks.clustering_rare_batches",
     "clustering-buckets": "benchmarks.clustering_buckets",
     "clustering-depth": "benchmarks.clustering_depth",
     "clustering-development": "benchmarks.clustering_development",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from time import perf_counter, process_time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -75,6 +75,20 @@ def clustered(cells: ad.AnnData, seed: int, variant: Variant | None = None) -> N
     config = replace(chosen.config, n_threads=threads(), progress=False)
     atlash.tl.cluster(cells, resolution=chosen.resolution, random_state=seed, config=config)
     return np.asarray(cells.obs["atlash_cluster"].cat.codes, dtype=np.int32)
+
+
+def clustered_with_batches(
+    cells: ad.AnnData, batch_key: str
+) -> tuple[NDArray[np.int32], list[dict[str, Any]]]:
+    """Return the cluster of each cell ``(n_cells,)``, and what is told of rare types.
+
+    Cells without counts are a cluster of their own.
+    """
+    config = atlash.ClusterConfig(n_threads=threads(), progress=False)
+    clusterer = atlash.HashClusterer(config=config).fit(cells, batch_key=batch_key)
+    labels = clusterer.clusters_.labels
+    labels = np.where(labels < 0, labels.max() + 1, labels).astype(np.int32)
+    return labels, clusterer.facts_["rare"]
 
 
 def clusters(of: ClusterSet, seed: int) -> Found:

@@ -117,6 +117,30 @@ def clustering_rare(result: Result) -> list[str]:
     return lines
 
 
+def clustering_rare_batches(result: Result) -> list[str]:
+    """Lay out how well the best cluster holds each planted type, and what else was called rare."""
+    lines = [
+        "| drawn from | markers hold | type | F1 | by set | without looking for rare types |",
+        "|---|---|---|---|---|---|",
+    ]
+    for means in result["means"]:
+        name = means["dataset"], means["strength"], means["type"]
+        own = [r for r in result["runs"] if (r["dataset"], r["strength"], r["type"]) == name]
+        each = ", ".join(f"{row['f1']:.2f}" for row in own)
+        lines.append(
+            f"| {name[0]} | {name[1]:.0%} | {name[2]} | {means['f1']:.3f} | {each} "
+            f"| {means['f1_without']:.3f} |"
+        )
+    sets = {
+        (r["dataset"], r["strength"], r["seed"]): r["others_called_rare"] for r in result["runs"]
+    }
+    return [
+        *lines,
+        "",
+        f"Other clusters called rare in the {len(sets)} sets: {sum(sets.values())}.",
+    ]
+
+
 def trajectory(result: Result) -> list[str]:
     """Lay out the correlation of pseudotime with the order of stages."""
     columns = {
@@ -235,6 +259,7 @@ SECTIONS = {
     "clustering": clustering,
     "integration": integration,
     "clustering_rare": clustering_rare,
+    "clustering_rare_batches": clustering_rare_batches,
     "trajectory": trajectory,
     "clustering_development": clustering_development,
 }

@@ -209,10 +209,9 @@ def _split(
     config: ClusterConfig,
     wanted: Wanted,
 ) -> RareSplit:
-    """Split rare types off, unless the user says what clusters are or batches were moved."""
-    free = wanted.n_clusters is None and wanted.resolution is None and batches is None
-    if config.rare_types and free:
-        return split_rare(found.bound, cells, divided, config=config)
+    """Split rare types off, unless the user says what clusters are."""
+    if config.rare_types and wanted.n_clusters is None and wanted.resolution is None:
+        return split_rare(found.bound, cells, divided, batches=batches, config=config)
     return RareSplit(*divided, [])
 
 

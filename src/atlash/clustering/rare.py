@@ -77,6 +77,8 @@ def find_rare(
     bound: BoundSource,
     cells: tuple[NDArray[np.int64], NDArray[np.int32]],
     config: ClusterConfig,
+    *,
+    batches: NDArray[np.int32] | None = None,
 ) -> list[tuple[RareType, RareEvidence]]:
     """Look for rare types in each cluster.
 
@@ -89,6 +91,9 @@ def find_rare(
         cells, those are looked at that stand at even distances in this order.
     config
         Options.
+    batches
+        Batch of each cell of the source ``(n_cells,)``, whole numbers from 0 on; ``None`` for one
+        batch. Cells are then surprising beside those of their own batch.
 
     Returns
     -------
@@ -103,7 +108,8 @@ def find_rare(
             return [], 0
         counts = few.counts[members].astype(np.float64)
         counts.sort_indices()
-        crowd = Crowd(counts, few.key[members])
+        of_cell = None if batches is None else batches[few.rows[members]]
+        crowd = Crowd(counts, few.key[members], of_cell)
         most = min(SHARE_OF_CLUSTER, SHARE * n_cells / sizes[parent]) * len(members)
         return _in_crowd(crowd, config, most=most)
 
@@ -148,6 +154,8 @@ def _in_crowd(
             continue
         tried.add(is_rare.tobytes())
         if not MIN_CELLS <= is_rare.sum() <= most or (taken & is_rare).any():
+            continue
+        if crowd.share_of_batches(is_rare) > SHARE_OF_CLUSTER:
             continue
         told = _evidence(crowd, profile, is_rare, config.n_splits)
         if (

@@ -22,6 +22,8 @@ FIRST, LATER = 1e-4, 1e-6
 """Poisson probability of a gene's counts in the crowd, below which it joins the profile: of the
 first few cells, and of those that it was found in."""
 LEAST_DISPERSION = 0.1
+PRIOR_CELLS = 10
+"""A batch's share of a gene is drawn to that of all batches as if by so many cells."""
 MIN_GROUP, MAX_GROUP = 5, 0.2
 """Fewest cells, and greatest share of the crowd, that a profile may hold on the way."""
 N_ROUNDS = 8
@@ -37,10 +39,13 @@ class Crowd:
         ``(n, n_genes)``, CSR float64, indices sorted.
     key
         A number for what each cell holds ``(n,)``, uint64.
+    batch
+        Batch of each cell ``(n,)``, whole numbers from 0 on; ``None`` for one batch.
     """
 
     counts: sp.csr_array
     key: NDArray[np.uint64]
+    batch: NDArray[np.int32] | None = None
 
     @property
     def n_cells(self) -> int:
@@ -56,6 +61,69 @@ class Crowd:
     def total(self) -> NDArray[np.float64]:
         """Counts of each gene ``(n_genes,)``."""
         return np.asarray(self.counts.sum(axis=0), dtype=np.float64)
+
+    @cached_property
+    def of_batch(self) -> NDArray[np.int64]:
+        """Batch of each cell ``(n,)``; all 0 without batches."""
+        n = self.n_cells
+        return np.zeros(n, dtype=np.int64) if self.batch is None else self.batch.astype(np.int64)
+
+    @cached_property
+    def row(self) -> NDArray[np.int64]:
+        """Cell of each stored count ``(n_stored,)``."""
+        return np.repeat(np.arange(self.n_cells), np.diff(self.counts.indptr))
+
+    def expected(self) -> NDArray[np.float64]:
+        """Return what each stored count would be, were all cells of a batch alike ``(n_stored,)``.
+
+        A batch's share of a gene is drawn to that of all cells as if by ten cells.
+        """
+        genes, depth = self.counts.indices, self.depth[self.row]
+        if self.batch is None:
+            return np.asarray(depth * self.total[genes] / self.depth.sum())
+        of_batch = self.of_batch[self.row]
+        place = np.unique(of_batch * self.counts.shape[1] + genes, return_inverse=True)[1]
+        counted = np.bincount(place, self.counts.data)[place]
+        of_all = self.total[genes] / self.depth.sum()
+        of_depth = np.bincount(self.of_batch, self.depth)[of_batch]
+        return np.asarray(
+            depth * (counted + self.prior * of_all) / (of_depth + self.prior), dtype=np.float64
+        )
+
+    def expected_of(
+        self, few: NDArray[np.bool_], other: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return what some cells would count, were they like the others ``(n_genes,)``.
+
+        Parameters
+        ----------
+        few
+            The cells ``(n,)``; they are compared with the others of their batches.
+        other
+            Each gene's share of the counts of the others, whatever their batch ``(n_genes,)``.
+        """
+        if self.batch is None:
+            return np.asarray(other * self.depth[few].sum())
+        own, rest = (
+            np.bincount(self.of_batch[of], self.depth[of], self.of_batch.max() + 1)
+            for of in (few, ~few)
+        )
+        weight = own / (rest + self.prior)
+        of_cell = np.where(few, 0, weight[self.of_batch])
+        counts = self.counts
+        seen = np.bincount(counts.indices, counts.data * of_cell[self.row], counts.shape[1])
+        return np.asarray(seen + self.prior * weight.sum() * other, dtype=np.float64)
+
+    @property
+    def prior(self) -> float:
+        """Counts that the share of all cells weighs beside those of a batch."""
+        return float(PRIOR_CELLS * self.depth.mean())
+
+    def share_of_batches(self, few: NDArray[np.bool_]) -> float:
+        """Return which share of their own batches some cells ``(n,)`` are, on average."""
+        n_all = np.bincount(self.of_batch)
+        n_few = np.bincount(self.of_batch[few], minlength=len(n_all))
+        return float((n_few**2 / np.maximum(n_all, 1)).sum() / n_few.sum())
 
     @cached_property
     def by_gene(self) -> sp.csc_array:
@@ -171,7 +239,7 @@ def _profile(crowd: Crowd, is_rare: NDArray[np.bool_], least: float) -> Profile 
     seen = np.bincount(few.indices, few.data, few.shape[1])
     n_cells = np.bincount(few.indices, minlength=few.shape[1])
     other = np.maximum((crowd.total - seen) / rest, 0.5 / rest)
-    expected = other * depth
+    expected = crowd.expected_of(is_rare, other)
     may = np.flatnonzero(
         (seen > FOLD * expected) & (n_cells >= max(3, int(np.ceil(SHARE_OF_CELLS * n_few))))
     )

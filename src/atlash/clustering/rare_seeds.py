@@ -69,8 +69,7 @@ def _surprises(crowd: Crowd) -> sp.csr_array:
     """Return what is surprising in each cell ``(n, n_genes_left)``, rows of length 1."""
     from scipy.special import gammainc
 
-    counts, row = crowd.counts, np.repeat(np.arange(crowd.n_cells), np.diff(crowd.counts.indptr))
-    expected = crowd.depth[row] * crowd.total[counts.indices] / crowd.depth.sum()
+    counts, row, expected = crowd.counts, crowd.row, crowd.expected()
     above = np.flatnonzero(counts.data > expected)
     tail = gammainc(counts.data[above], expected[above])  # that of a Poisson number
     told = above[tail <= SURPRISE]

@@ -68,6 +68,7 @@ def split_rare(
     cells: tuple[NDArray[np.int64], NDArray[np.float32]],
     parts: tuple[Buckets, Partition, NDArray[np.int32]],
     *,
+    batches: NDArray[np.int32] | None,
     config: ClusterConfig,
 ) -> RareSplit:
     """Find rare types, and take their cells out of the buckets that they are in.
@@ -80,12 +81,14 @@ def split_rare(
         Rows of those with counts ``(n,)``, and their places ``(n, n_axes)``.
     parts
         Buckets of these cells, Leiden's clusters of the buckets, and the cluster of each.
+    batches
+        Batch of each cell ``(n_cells,)``; ``None`` for one batch.
     config
         Options.
     """
     (rows, places), (buckets, partition, cluster) = cells, parts
     of_cell = cluster[buckets.of_cell]
-    found = find_rare(bound, (rows, of_cell), config)
+    found = find_rare(bound, (rows, of_cell), config, batches=batches)
     everyone = np.full(bound.n_cells, -1, dtype=np.int32)
     everyone[rows] = of_cell
     told = rare_among(bound, [kind for kind, _ in found], everyone, config=config)[rows]

@@ -126,8 +126,8 @@ class ClusterConfig:
         Squared distance of two clusters from which they are far, in units of the variance that
         halves share; clusters that are neither distinct nor far are joined.
     rare_types
-        Look for rare types inside the clusters, where their number is to be found and no batches
-        are named.
+        Look for rare types inside the clusters, where their number is to be found. With batches,
+        their genes must be more than the rest of their batch has.
     even_depth
         Take off places what depth does to them, as thinned copies of cells tell it, so that
         shallow cells of a type and deep ones are not clusters of their own.
