@@ -1,5 +1,7 @@
 """Options of the wrong type: the example that is told can be run."""
 
+import dataclasses
+import json
 import re
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from atlash import (
     PretrainConfig,
     SearchConfig,
     TrainConfig,
+    TransformerConfig,
 )
 from atlash.checks import check_name, checked_config, checked_path
 from atlash.config import LearnConfig, LossConfig, MiningConfig
@@ -110,7 +113,7 @@ def test_an_option_of_another_type(kind, given, told):
     ids=repr,
 )
 def test_options_of_numpys_types_and_of_types_of_their_own(given):
-    assert checked_config(given, type(given)) is given
+    assert checked_config(given, type(given)) == given
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -157,3 +160,13 @@ def test_what_is_no_number_of_threads(kind, given):
     """-1 was taken for one thread; scikit-learn's users mean all cores."""
     with pytest.raises(InputError, match=r"^`n_threads` is .* but must be a whole number"):
         checked_config(kind(n_threads=given), kind)
+
+
+def test_numbers_of_numpy_become_pythons():
+    """They have no place in the JSON that is saved."""
+    model = TransformerConfig(n_tokens=np.int32(9))
+    given = PretrainConfig(n_steps=np.int64(3), learning_rate=np.float32(0.5), model=model)
+    found = checked_config(given, PretrainConfig)
+    json.dumps(dataclasses.asdict(found))
+    assert (found.n_steps, found.learning_rate, found.model.n_tokens) == (3, 0.5, 9)
+    assert given == found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import reprlib
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
 from functools import cache
 from numbers import Integral, Real
 from pathlib import Path
@@ -42,7 +42,7 @@ _NEEDED: dict[Any, tuple[tuple[type, ...], str]] = {
 
 
 def checked_config(given: object, kind: type[Config], *, name: str = "config") -> Config:
-    """Return options as they were given, and the defaults for ``None``.
+    """Return options as they were given, numbers of NumPy as Python's, the defaults for ``None``.
 
     Parameters
     ----------
@@ -184,15 +184,18 @@ def _checked(given: object, kind: type[Config], name: str) -> Config:
             f"{kind.__name__}, for example `{name}={_example(given, kind)}`."
         )
         raise InputError(msg)
+    plain: dict[str, Any] = {}
     for option in fields(given):
         value = getattr(given, option.name)
         inner: object = option.default_factory
         if isinstance(inner, type) and is_dataclass(inner):
-            _checked(value, inner, option.name)
+            plain[option.name] = _checked(value, inner, option.name)
         else:
             check_option(value, _hints(kind)[option.name], option.name)
+            plain[option.name] = value.item() if isinstance(value, np.generic) else value
     check_threads(getattr(given, "n_threads", None))
-    return given
+    same = all(plain[name] is getattr(given, name) for name in plain)
+    return given if same else replace(given, **plain)
 
 
 @cache

@@ -12,6 +12,7 @@ Each message says what was found, what was needed, an example of each, and the r
     │   ├── LabelsError          the labels column is missing or unusable
     │   └── KeyNotFoundError     a layer, column or key does not exist
     ├── ReferenceFileError       a saved reference is missing, damaged or too new
+    ├── MissingPackageError      an optional package is not installed
     ├── OutputError              a result cannot be written
     │   └── ConflictError        someone else has changed the reference meanwhile
     └── TrainingError            learning went wrong (for example a loss that is not finite)
@@ -71,6 +72,10 @@ class KeyNotFoundError(InputError):
 
 class ReferenceFileError(AtlashError):
     """A saved reference is missing, damaged or too new."""
+
+
+class MissingPackageError(AtlashError, ImportError):
+    """An optional package is not installed."""
 
 
 class OutputError(AtlashError, OSError):

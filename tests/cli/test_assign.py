@@ -77,6 +77,36 @@ def test_options_reach_the_clusters(run, place, kept, fresh_counts):
         assert text in outcome.out
 
 
+def test_cells_are_read_as_those_clustered_or_as_told(atlash, atlas_counts, fresh_counts, place):
+    for cells, name in ((atlas_counts, "first.h5ad"), (fresh_counts, "in.h5ad")):
+        kept = cells.copy()
+        kept.layers["counts"], kept.X = kept.X, kept.X.multiply(0).tocsr()
+        kept.var["symbol"] = kept.var_names
+        kept.var_names = [f"column{n}" for n in range(kept.n_vars)]
+        kept.write_h5ad(place / name)
+    how = ("--layer", "counts", "--gene-column", "symbol", "-q")
+    done = atlash(
+        "cluster", place / "first.h5ad", place / "o.h5ad", *how, "--save", place / "kept"
+    )
+    assert done.code == 0, done.err
+    given = "assign", place / "in.h5ad", place / "out.h5ad", "-c", place / "kept", "-q"
+    for more in ((), how):
+        assert atlash(*given, *more).code == 0
+        found = ad.read_h5ad(place / "out.h5ad")
+        assert set(found.obs[KEYS.cluster]) > {"0", "1", "2"}
+        assert found.uns[KEYS.story]["assigned"]["layer"] == "counts"
+    outcome = atlash(*given, "--layer", "X", "--json")
+    assert outcome.json["unassigned"] == 360
+
+
+def test_a_clusterer_keeps_nothing_in_it(run, kept):
+    before = sorted((kept / "plain").iterdir())
+    outcome = run("-q", output=kept / "plain" / "out.h5ad")
+    assert outcome.code == 1
+    assert "are one or lie one in the other" in outcome.told
+    assert sorted((kept / "plain").iterdir()) == before
+
+
 def test_batches_that_are_not_told_are_noted(run):
     outcome = run(clusterer="batches")
     assert outcome.code == 0

@@ -152,6 +152,14 @@ def test_a_folder_that_may_not_be_written(judge, place):
     assert "no permission" in outcome.told
 
 
+def test_a_folder_of_a_files_name_is_told_first(judge, place):
+    (place / "found" / "confusion.png").mkdir(parents=True)
+    outcome = judge("--out", place / "found")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "confusion.png' is a folder, where a file of results goes" in outcome.told
+    assert [path.name for path in (place / "found").iterdir()] == ["confusion.png"]
+
+
 def test_a_full_disk_leaves_no_folder(atlash, files, place):
     outcome = atlash(
         "evaluate", place / "query.h5ad", "-r", files / "small.atlash", "--labels-key", "kind",

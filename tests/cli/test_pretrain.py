@@ -50,6 +50,32 @@ def test_errors_are_messages(atlash, files, model, tmp_path):
     assert "Traceback" not in taken.err + other.err + twice.err
 
 
+def test_a_vocabulary_may_have_the_mark_of_windows(atlas_counts, atlash, files, tmp_path):
+    names = atlas_counts.var_names[:30]
+    (tmp_path / "genes.txt").write_text("\r\n".join(names), encoding="utf-8-sig")
+    given = "--vocabulary", tmp_path / "genes.txt", "--json"
+    done = atlash("pretrain", files / "atlas.h5ad", "-o", tmp_path / "m", *TINY, *given)
+    assert done.code == 0, done.err
+    assert done.json["example_gene"] in names
+    assert done.json["sources"][0]["n_vocabulary_measured"] == 30
+
+
+def test_places_of_others_are_left_alone(atlash, files, tmp_path):
+    reference = files / "small.atlash"
+    before = sorted(reference.iterdir())
+    for out in (reference, reference / "inner"):
+        done = atlash("pretrain", files / "atlas.h5ad", "-o", out, *TINY)
+        assert done.code == 1
+        assert "lies within a saved reference" in done.told
+    assert sorted(reference.iterdir()) == before
+    other = atlash(
+        "build", files / "atlas.h5ad", "--labels-key", "cell_type", "--encoder", reference,
+        "-o", tmp_path / "r.atlash", "-q",
+    )  # fmt: skip
+    assert other.code == 1
+    assert "holds no pre-trained encoder: the format in 'manifest.json' is" in other.told
+
+
 def test_a_reference_is_built_from_an_encoder(atlash, files, model, tmp_path):
     """With an encoder of two steps: what counts is that all of it goes together."""
     given = "--labels-key", "cell_type", "--batch-key", "batch", "--encoder", model[1]

@@ -103,3 +103,16 @@ def test_batches_of_some_cells_each_are_none_to_warn_of():
     with warnings.catch_warnings(record=True) as caught:
         warn_of_no_batches(batches_of(obs, "lab"), "lab")
     assert caught == []
+
+
+@pytest.mark.parametrize("names", [["0.0", "1.0"], ["0", "1"], [0, 1], [0.0, 1.0]])
+@pytest.mark.parametrize("others", [["0.0", "1.0"], ["0", "1"], [0, 1], [0.0, 1.0]])
+def test_batches_by_number_are_known_however_they_are_written(names, others):
+    known = batches_of(pd.DataFrame({"batch": names * 3}), "batch").names
+    found = known_batches(pd.DataFrame({"batch": others * 2}), "batch", known)
+    np.testing.assert_array_equal(found, [0, 1, 0, 1])
+
+
+def test_an_exact_name_comes_before_a_number():
+    found = known_batches(pd.DataFrame({"batch": ["1", "1.0"]}), "batch", ("1", "1.0"))
+    np.testing.assert_array_equal(found, [0, 1])

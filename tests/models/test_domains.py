@@ -56,3 +56,10 @@ def test_a_source_without_the_column_is_an_error():
 def test_a_batch_key_that_is_no_name(key):
     with pytest.raises(KeyNotFoundError, match="has no column"):
         read_domains(sources(["a", "b"]), key)
+
+
+def test_whole_numbers_have_no_point():
+    """A missing batch makes a column of whole numbers one of fractions."""
+    found = read_domains(sources([0, 1], [0.0, 1.0, np.nan]), "donor")
+    assert found.names == ("0", "1")
+    assert [codes.tolist() for codes in found.codes] == [[1, 2], [1, 2, 0]]

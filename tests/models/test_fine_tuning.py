@@ -15,8 +15,11 @@ from atlash.config import (
     SearchConfig,
     TransformerConfig,
 )
+from atlash.data.genes import merge_genes, read_gene_names
 from atlash.errors import FileFormatError, GeneMismatchError, InputError, TrainingError
+from atlash.models.fine_tuning import FineTuning, UntrainedEncoderWarning
 from atlash.models.pretrained import PretrainedEncoder
+from atlash.models.vocabulary import UnknownGenesWarning
 from atlash.nn.transformer_encoder import TransformerEncoder
 
 QUIET = AnnotateConfig(progress=False, n_threads=1)
@@ -179,3 +182,17 @@ def test_types_with_parents_are_fine_tuned_too(atlas_counts, fresh_counts, optio
     assert reference.fingerprint != tuned.fingerprint
     found = annotated(fresh_counts, reference)
     assert set(found.obs["atlash_parent"]) <= {"lymphocyte", "killer", "unassigned"}
+
+
+def test_an_encoder_that_helps_little_is_told(model, atlas_counts, tmp_path):
+    few = atlas_counts[:, :40].copy()
+    genes, _ = merge_genes([read_gene_names(few.var, source_name="few")])
+    encoder = PretrainedEncoder.load(model)
+    with pytest.warns(
+        UnknownGenesWarning, match=r"measured \d+ of the 280 genes that the encoder"
+    ):
+        FineTuning.of(encoder, genes)
+    untrained = dataclasses.replace(encoder, facts=encoder.facts | {"learned": {"n_steps": 0}})
+    whole, _ = merge_genes([read_gene_names(atlas_counts.var, source_name="all")])
+    with pytest.warns(UntrainedEncoderWarning, match="no step of pre-training"):
+        FineTuning.of(untrained, whole)

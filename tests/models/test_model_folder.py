@@ -96,7 +96,7 @@ def test_a_newer_format_is_told_from_damage(folder):
 
 def test_another_kind_of_manifest_is_refused(folder):
     rewrite(folder, format="atlash reference")
-    with pytest.raises(FileFormatError, match="is not what was saved"):
+    with pytest.raises(FileFormatError, match=r"format in 'manifest\.json' is 'atlash reference'"):
         read_facts(folder)
 
 

@@ -280,6 +280,7 @@ def test_empty_cells_are_no_harm(atlas, tmp_path):
         ({"warmup": 1.5}, "`warmup`"),
         ({"n_genes": 1}, "`n_genes`"),
         ({"model": replace(TINY.model, width=15)}, "multiple of their number"),
+        ({"model": replace(TINY.model, width=18)}, "must be a multiple of 4"),
         ({"model": replace(TINY.model, n_bins=2)}, "`n_bins`"),
         ({"model": replace(TINY.model, n_tokens=1)}, "`n_tokens`"),
         ({"model": replace(TINY.model, values="ranks")}, "'bins', 'continuous'"),

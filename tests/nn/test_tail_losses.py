@@ -70,6 +70,13 @@ def test_the_focal_loss_by_hand(focus):
     torch.testing.assert_close(focal_loss(logits(), TARGET, EVEN, focus=focus), expected)
 
 
+@pytest.mark.parametrize("focus", [0.5, 2.0])
+def test_the_focal_loss_of_certain_cells_has_a_slope(focus):
+    certain = (200 * TARGET).float().requires_grad_()
+    focal_loss(certain, TARGET.float(), EVEN.float(), focus=focus).backward()
+    assert torch.isfinite(certain.grad).all()
+
+
 @pytest.mark.parametrize("name", LOSS_NAMES)
 def test_gradients_are_those_of_finite_differences(name):
     config, z = loss_config(name), logits().requires_grad_()

@@ -237,6 +237,8 @@ def test_a_misspelt_loss_is_answered_with_a_suggestion():
         ("scale", (0.0, -30.0, float("inf"), "thirty")),
         ("epsilon", (0.0, -1e-6, None)),
         ("weights", ("all", None)),
+        ("signed", ("no", 0)),
+        ("normalised", ("yes", None)),
     ],
 )
 def test_numbers_of_the_loss_are_in_range(name, values):
@@ -255,7 +257,8 @@ def test_numbers_of_the_loss_are_in_range(name, values):
         ("own_probability", (-0.1, 1.1, float("nan"))),
         ("own_agreement", (-0.1, 1.1)),
         ("most_dropped", (-0.1, 1.0)),
-        ("n_neighbors", (0, -1, "many")),
+        ("n_neighbors", (0, -1, 2.5, "many")),
+        ("guard", ("no", 1, None)),
     ],
 )
 def test_numbers_of_mining_are_in_range(name, values):

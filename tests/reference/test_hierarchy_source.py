@@ -6,7 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from atlash.errors import FileFormatError, InputError, KeyNotFoundError, LabelsError
+from atlash.errors import (
+    FileFormatError,
+    InputError,
+    KeyNotFoundError,
+    LabelsError,
+    MissingPackageError,
+)
 from atlash.reference.hierarchy import OrphanTypesWarning, parents_in
 from atlash.reference.hierarchy_source import read_terms
 
@@ -116,6 +122,32 @@ def test_columns_that_are_not_there_are_named(tmp_path):
         read_terms(path)
 
 
+@pytest.mark.parametrize("line", ["B cell,B,", "T cell, naive,T", "NK"])
+def test_lines_of_other_lengths_are_named(tmp_path, line):
+    path = tmp_path / "types.csv"
+    path.write_text(f"sub,parent\nplasma,B\n{line}\n")
+    with pytest.raises(FileFormatError, match=f"first line has 2 fields, but '{line}' has"):
+        read_terms(path)
+
+
+def test_a_type_may_be_called_na_and_have_commas(tmp_path):
+    path = tmp_path / "types.csv"
+    path.write_text('sub,parent\nNA,T\n"T, naive",T\n\n')
+    assert read_terms(path).above == {"NA": ["T"], "T, naive": ["T"], "T": []}
+
+
+def test_a_column_that_is_there_twice_is_told():
+    rows = pd.DataFrame([["CD4", "T", "CD4"]], columns=["sub", "parent", "sub"])
+    with pytest.raises(InputError, match="2 columns are called 'sub'"):
+        read_terms(rows)
+
+
+def test_a_path_may_begin_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    ROWS.to_csv(tmp_path / "types.csv", index=False)
+    assert read_terms("~/types.csv").above == ABOVE
+
+
 @pytest.mark.parametrize("source", [3, ["CD4", "T"], None, b"types.csv"])
 def test_other_things_are_refused(source):
     with pytest.raises(InputError, match="give a dict such as"):
@@ -157,7 +189,7 @@ def test_files_of_another_kind_are_refused(tmp_path, name, content):
 def test_without_obonet_the_remedy_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "obonet", None)
     (tmp_path / "cl.obo").write_text(OBO)
-    with pytest.raises(ImportError, match=r"pip install 'atlash\[ontology\]'"):
+    with pytest.raises(MissingPackageError, match=r"pip install 'atlash\[ontology\]'"):
         read_terms(tmp_path / "cl.obo")
 
 

@@ -51,6 +51,15 @@ def test_numbers_are_names_too():
     assert read(cells(cell_type=[1] * 5 + [10] * 5 + [2] * 5)).types == ["1", "10", "2"]
 
 
+def test_whole_numbers_have_no_point_whatever_else_their_column_holds():
+    """A missing label makes a column of whole numbers one of fractions."""
+    column = [0.0] * 5 + [1.0] * 5 + [np.nan]
+    with pytest.warns(UnlabelledCellsWarning):
+        assert read(cells(cell_type=column)).types == ["0", "1"]
+    one, other = cells(cell_type=[0] * 5 + [1] * 5), cells(cell_type=[0.0] * 5 + [2.5] * 5)
+    assert read(one, other).types == ["0", "1", "2.5"]
+
+
 @pytest.mark.parametrize("missing", [None, np.nan, pd.NA, "", "   ", "\t\n"])
 def test_cells_without_a_label_are_left_out_with_a_warning(missing):
     column = np.array([*MANY, missing, missing], dtype=object)
@@ -175,6 +184,20 @@ def test_named_batches_go_across_sources():
     one, other = (cells(cell_type=MANY, batch=["x"] * 6 + ["y"] * 6) for _ in range(2))
     groups = read(one, other, batch_key="batch").groups
     np.testing.assert_array_equal(groups, ([0] * 6 + [1] * 6) * 2)
+
+
+def test_batches_by_number_go_across_sources():
+    one, other = (
+        cells(cell_type=MANY, batch=np.array([1] * 6 + [2] * 6, dtype=kind))
+        for kind in (np.int64, np.float32)
+    )
+    groups = read(one, other, batch_key="batch").groups
+    np.testing.assert_array_equal(groups, ([0] * 6 + [1] * 6) * 2)
+
+
+def test_types_are_no_batches():
+    with pytest.raises(LabelsError, match="`batch_key` and the labels are both 'cell_type'"):
+        read(cells(cell_type=MANY), batch_key="cell_type")
 
 
 def test_a_missing_batch_is_an_error():

@@ -105,6 +105,26 @@ def test_cells_are_read_as_those_learned_from_or_as_told(atlas_counts, fresh):
     pd.testing.assert_frame_equal(assign(fresh, learned, copy=True).obs, expected.obs)
 
 
+@pytest.mark.parametrize("target", [1e4, 1e6])
+@pytest.mark.parametrize("fitted_on", ["counts", "logarithm"])
+def test_values_on_another_scale_are_not_moved_by_depth(atlas_counts, fresh, target, fitted_on):
+    """Values that are no counts have lost their depth, so that nothing is taken off for it."""
+
+    def logged(cells):
+        other = cells.copy()
+        other.X = sp.csr_matrix(np.log1p(target * cells.X / cells.X.sum(axis=1)))
+        return other
+
+    first, new = (atlas_counts, logged(fresh)) if fitted_on == "counts" else (
+        logged(atlas_counts), fresh)  # fmt: skip
+    learned = HashClusterer(config=QUIET).fit(first)
+    assert (learned.model_.depth_effect is None) == (fitted_on == "logarithm")
+    found = assign(new, learned, copy=True).obs[KEYS.cluster]
+    assert adjusted_rand_score(assign(fresh, learned, copy=True).obs[KEYS.cluster], found) > 0.95
+    kinds = fresh.obs["cell_type"].astype(str) + fresh.obs["batch"].astype(str)
+    assert adjusted_rand_score(kinds, found) > 0.9
+
+
 def test_what_is_written_can_be_read(integrated, fresh, tmp_path):
     assign(fresh, integrated, batch_key="batch", inputs=InputConfig(min_shared=0.25))
     fresh.write_h5ad(tmp_path / "out.h5ad")
@@ -154,6 +174,9 @@ def test_what_cannot_be_put_into_clusters(fitted, fresh, tmp_path):
     with pytest.raises(InputError, match=r"holds no clusters yet. Call `fit`"):
         assign(fresh, HashClusterer())
     with pytest.raises(FileFormatError, match="holds no saved clusterer"):
+        assign(fresh, tmp_path)
+    (tmp_path / "manifest.json").write_text('{"format": "atlash encoder", "files": {}}')
+    with pytest.raises(FileFormatError, match=r"clusterer: the format in .* is 'atlash encoder'"):
         assign(fresh, tmp_path)
     fresh.var_names = [f"other{n}" for n in range(fresh.n_vars)]
     with pytest.raises(GeneMismatchError):

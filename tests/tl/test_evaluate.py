@@ -15,6 +15,7 @@ from atlash.errors import EmptyInputError, InputError, KeyNotFoundError, LabelsE
 from atlash.keys import UNASSIGNED
 from atlash.tl import annotate, evaluate
 from atlash.tl.agreement import segments_of
+from atlash.tl.answers import GuessedTypesWarning
 from atlash.tl.truth import LikeNamesWarning, UnusedNamesWarning
 
 QUIET = AnnotateConfig(progress=False, n_threads=1)
@@ -186,7 +187,8 @@ def test_sets_that_hold_the_truth_are_counted():
 def test_labels_without_anything_else_can_be_evaluated():
     cells = annotated(["T", "B"], ["T", "T"])
     del cells.uns["atlash"]
-    found = evaluate(cells, labels_key="truth")
+    with pytest.warns(GuessedTypesWarning, match=r"does not tell .*concat.*nearest to \(1\)"):
+        found = evaluate(cells, labels_key="truth")
     assert found.summary["accuracy_nearest"] is found.summary["calibration"] is None
     assert found.summary["segments"] is found.summary["sets"] is None
     # all that is known of the reference are the labels it gave
@@ -321,8 +323,38 @@ def test_without_answers_there_is_nothing_to_evaluate():
 def test_answers_of_another_program_are_evaluated(about):
     cells = annotated(TRUTH, GIVEN)
     cells.uns["atlash"] = about
-    found = evaluate(cells, labels_key="truth")
+    with pytest.warns(GuessedTypesWarning):
+        found = evaluate(cells, labels_key="truth")
     assert found.summary["known"]["cells"] == 9
+
+
+def test_sets_without_the_order_of_their_types_are_not_looked_at(fresh_counts, reference):
+    done = annotate(fresh_counts, reference, config=QUIET, copy=True)
+    expected = evaluate(done, labels_key="cell_type").summary["sets"]
+    del done.uns["atlash"]
+    with pytest.warns(GuessedTypesWarning):
+        assert evaluate(done, labels_key="cell_type").summary["sets"] is None
+    found = evaluate(done, reference, labels_key="cell_type", key_added="atlash")
+    assert found.summary["sets"] == expected
+
+
+@pytest.mark.parametrize("labels_key", ["cell_type", ["batch", "cell_type"]])
+def test_cells_do_not_vote_in_the_true_types(fresh_counts, reference, labels_key):
+    config = AnnotateConfig(vote="cell_type", progress=False)
+    with pytest.raises(InputError, match="`vote` is 'cell_type', the column with the true types"):
+        evaluate(fresh_counts, reference, labels_key=labels_key, config=config)
+
+
+def test_names_may_be_numbers_and_renamed_to_what_is_false():
+    cells = annotated([0.0, 1.0, np.nan, 2.0], ["0", "1", "0", "2"], types=["0", "1", "2"])
+    assert evaluate(cells, labels_key="truth").summary["known"]["accuracy"] == 1
+    cells = annotated(["zero", "1"], ["0", "1"], types=["0", "1"])
+    found = evaluate(cells, labels_key="truth", rename={"zero": 0})
+    assert found.summary["known"]["cells"] == 2
+    assert found.summary["known"]["accuracy"] == 1
+    for missing in (None, "", np.nan, pd.NA):
+        found = evaluate(cells, labels_key="truth", rename={"zero": missing})
+        assert found.summary["known"]["cells"] == 1
 
 
 def test_cells_without_a_confidence_do_not_count_for_it():

@@ -14,6 +14,7 @@ from atlash.config import AnnotateConfig
 from atlash.errors import InputError, KeyNotFoundError, LabelsError
 from atlash.keys import UNASSIGNED, AnnotationKeys
 from atlash.tl import annotate, evaluate
+from atlash.tl.answers import GuessedTypesWarning
 from atlash.tl.true_levels import OtherParentsWarning
 from atlash.tl.truth import UnusedNamesWarning
 
@@ -261,7 +262,8 @@ def test_columns_alone_tell_both_levels(kept):
     expected = evaluate(cells, labels_key="sub")
     del cells.uns["atlash"]
     cells.obs = cells.obs[["sub", KEYS.label, KEYS.parent, *kept]].copy()
-    found = evaluate(cells, labels_key="sub")
+    with pytest.warns(GuessedTypesWarning):
+        found = evaluate(cells, labels_key="sub")
     assert found.summary["parent_only"] == expected.summary["parent_only"]
     for level, other in zip(found.levels, expected.levels, strict=True):
         rows = level.per_type[["cells", "given", "precision", "recall", "f1"]]

@@ -23,6 +23,8 @@ PARENT_TABLES = tuple(name.replace(".", "_parent.") for name in TABLES)
 """Files of the level of parents."""
 SUMMARY = "summary.json"
 COLUMNS = ["from", "to"]
+MOST_PIXELS = 6000
+"""Of a picture, each way."""
 
 
 def check_folder_out(out: Path, query: Path) -> None:
@@ -43,6 +45,12 @@ def check_folder_out(out: Path, query: Path) -> None:
         raise OutputError(msg)
     check_outside(out)
     check_folder(place / SUMMARY if place.is_dir() else place)
+    for name in (*TABLES, *PARENT_TABLES, SUMMARY):
+        if (place / name).is_dir():
+            msg = (
+                f"'{out / name}' is a folder, where a file of results goes. Choose another folder."
+            )
+            raise OutputError(msg)
 
 
 def write_evaluation(found: Evaluation, out: Path) -> None:
@@ -74,7 +82,7 @@ def write_evaluation(found: Evaluation, out: Path) -> None:
             summary.write_text(found.to_json() + "\n", encoding="utf-8")
         if len(found.levels) == 1:  # those of an earlier run would be taken for this one's
             _remove(out / name for name in PARENT_TABLES)
-    except OutputError:
+    except BaseException:
         if new and not any(out.iterdir()):
             out.rmdir()
         raise
@@ -101,7 +109,7 @@ def _write_level(level: Level, paths: Sequence[Path]) -> None:
     level.confusion.to_csv(counts)
     figure = confusion(level.confusion).get_figure(root=True)
     assert figure is not None  # the Axes were made a moment ago
-    figure.savefig(picture, dpi=150)
+    figure.savefig(picture, dpi=min(150, MOST_PIXELS / max(figure.get_size_inches())))
 
 
 def read_rename(path: Path) -> dict[str, str | None]:

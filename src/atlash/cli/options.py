@@ -274,6 +274,24 @@ ClustererFolder = Annotated[
 FittedClusterer = Annotated[
     Path, typer.Option("--clusterer", "-c", help="Saved clusterer (a folder).")
 ]
+LayerIfAny = Annotated[
+    str | None,
+    typer.Option(help="Layer to read; 'X' stands for X, 'raw' for .raw. [default: as clustered]"),
+]
+GeneColumnIfAny = Annotated[
+    str | None,
+    typer.Option(help="Column of var with the gene identifiers. [default: as clustered]"),
+]
+ScaleIfAny = Annotated[
+    ScaleOption | None,
+    typer.Option(help="Scale of the values; 'auto' looks. [default: as clustered]"),
+]
+MinSharedIfAny = Annotated[
+    float | None,
+    typer.Option(
+        min=0, max=1, help="Least share of the genes to be measured. [default: as clustered]"
+    ),
+]
 KnownBatchKey = Annotated[
     str | None,
     typer.Option(help="Column of obs with batches, of those that the clusterer integrated."),

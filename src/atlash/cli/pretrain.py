@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from atlash.cli import options
+from atlash.cli.frames import check_apart, check_outside
 from atlash.cli.messages import warnings_as_notes
 from atlash.cli.options import ScaleOption, ValuesOption
 from atlash.cli.tables import print_json
@@ -48,6 +49,8 @@ def pretrain(
     from atlash.config import PretrainConfig
     from atlash.models.pretrained import PretrainedEncoder
 
+    check_outside(out)
+    check_apart(out, {f"input {path.name}": path for path in cells})
     config = PretrainConfig(
         model=_shape(tokens, values, width, layers=layers, heads=heads),
         n_genes=genes,
@@ -111,7 +114,7 @@ def _names(path: Path) -> list[str]:
     from atlash.errors import FileFormatError
 
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         msg = f"The vocabulary {str(path)!r} cannot be read: {error}. Give text, one gene a line."
         raise FileFormatError(msg) from error

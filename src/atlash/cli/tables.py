@@ -75,10 +75,10 @@ def print_reference(
 
 
 def _print_types(console: Console, info: Mapping[str, Any]) -> None:
-    """Print the cells of each label, and how many of them each type was learned from."""
+    """Print the cells of each label, now and when the reference was built."""
     types = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     types.add_column("Type", overflow="fold")
-    for name in ("Cells", "Learned from"):
+    for name in ("Cells", "When built"):
         types.add_column(name, justify="right")
     parents = info.get("parents", {})
     if parents:

@@ -129,10 +129,11 @@ def known_batches(obs: pd.DataFrame, key: str | None, known: Sequence[str]) -> N
         )
         raise InputError(msg)
     found = batches_of(obs, key)
-    place = {without_point(name): number for number, name in enumerate(known)}
-    numbers = np.array([place.get(name, -1) for name in found.names], dtype=np.int32)
-    of_cell: NDArray[np.int32] = numbers[found.of_cell]
-    new = [name for name in found.names if name not in place]
+    exact = {name: number for number, name in enumerate(known)}
+    place = {without_point(name): number for name, number in exact.items()} | exact
+    places = [exact.get(name, place.get(without_point(name), -1)) for name in found.names]
+    of_cell: NDArray[np.int32] = np.array(places, dtype=np.int32)[found.of_cell]
+    new = [name for name, number in zip(found.names, places, strict=True) if number < 0]
     if new:
         msg = (
             f"{int((of_cell < 0).sum()):,} cells are of {len(new):,} batches that the clusterer "

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from atlash.clustering.places import Places
     from atlash.clustering.sketch import Sketch
+    from atlash.data.normalize import BoundSource
 
 KEPT = (4, 8, 12)
 """Sixteenths of its molecules that a copy keeps."""
@@ -46,6 +47,23 @@ def depth_effect(sketch: Sketch, places: Places) -> NDArray[np.float32]:
         total += fall * (cells.thinned(places, sixteenths) - whole).mean(axis=0)
         squares += fall**2
     return (total / squares).astype(np.float32)
+
+
+def depth_of(library: NDArray[np.float64], bound: BoundSource) -> NDArray[np.float64]:
+    """Return the depth of cells over that which all are brought to ``(n,)``.
+
+    Values that are no counts have lost their depth: it is 1 then, and for cells without counts.
+
+    Parameters
+    ----------
+    library
+        Sum of each cell's values ``(n,)``.
+    bound
+        The cells.
+    """
+    if bound.scale.name != "counts":
+        return np.ones(len(library))
+    return np.where(library > 0, library / bound.target, 1)
 
 
 def at_one_depth(

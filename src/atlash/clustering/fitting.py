@@ -10,7 +10,7 @@ import numpy as np
 
 from atlash.clustering.axes import learn_axes
 from atlash.clustering.batches import correct
-from atlash.clustering.depth import at_one_depth, depth_effect
+from atlash.clustering.depth import at_one_depth, depth_effect, depth_of
 from atlash.clustering.division import by_size, divide_as_wanted, join_as_wanted, refined
 from atlash.clustering.embedding import after_attention, hash_heads, learn_places
 from atlash.clustering.evidence import gather
@@ -66,8 +66,9 @@ def fit(
     to_places = learn_places(sketch, on_axes, config=config, random_state=wanted.random_state)
     clock.stop("learning")
     rows, places = place(found, to_places, config)
-    effect = depth_effect(sketch, to_places) if config.even_depth else None
-    depth = found.library / found.bound.target
+    counted = found.bound.scale.name == "counts"
+    effect = depth_effect(sketch, to_places) if config.even_depth and counted else None
+    depth = depth_of(found.library, found.bound)
     if effect is not None:
         places = at_one_depth(places, depth[rows], effect)
     clock.stop("places")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atlash.clustering.depth import at_one_depth
+from atlash.clustering.depth import at_one_depth, depth_of
 from atlash.clustering.places import places_on
 from atlash.clustering.rare_types import RareType, rare_among
 from atlash.data.parallel import ordered_map
@@ -86,8 +86,7 @@ class ClusterModel:
             found = on_axes.of(part.X, bound.measured_features)
             found[part.library == 0] = np.nan
             if self.depth_effect is not None:
-                depth = np.where(part.library > 0, part.library / bound.target, 1)
-                found = at_one_depth(found, depth, self.depth_effect)
+                found = at_one_depth(found, depth_of(part.library, bound), self.depth_effect)
             places[part.rows] = found
             return part.X.shape[0]
 

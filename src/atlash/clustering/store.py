@@ -188,6 +188,12 @@ def _manifest(folder: Path) -> dict[str, Any]:
             f"({type(error).__name__}). Give the folder that `HashClusterer.save` wrote."
         )
         raise FileFormatError(msg) from error
+    if not isinstance(found[0], int):
+        msg = (
+            f"{str(folder)!r} holds no saved clusterer: the format in {MANIFEST!r} is "
+            f"{found[0]!r}. Give the folder that `HashClusterer.save` wrote."
+        )
+        raise FileFormatError(msg)
     # The sum covers every format alike, so that damage is not mistaken for the future.
     if checksum != _checksum(facts):
         msg = f"{str(folder / MANIFEST)!r} is not what was saved. Take the folder from a copy."

@@ -32,7 +32,7 @@ class TransformerConfig:
         Rows of the table of binned values, at least 3: one stands for a hidden value, the
         others for quantiles of the cell.
     width
-        Length of the embedding of a token, and of a cell; a multiple of ``n_heads``.
+        Length of the embedding of a token, and of a cell; a multiple of 4 and of ``n_heads``.
     n_layers, n_heads
         Layers, and attention heads of each.
     n_hidden

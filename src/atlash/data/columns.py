@@ -27,7 +27,7 @@ def one_column(frame: pd.DataFrame, name: Hashable) -> pd.Series[Any]:
     Raises
     ------
     InputError
-        If several columns have that name, as after joining tables of metadata.
+        If several columns have that name, as after joining tables.
     """
     places = np.flatnonzero(frame.columns == name)
     if len(places) > 1:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atlash.data.columns import has_column, one_column
+from atlash.data.columns import has_column, one_column, text_of
 from atlash.errors import KeyNotFoundError, did_you_mean
 from atlash.nn.gene_transformer import UNKNOWN_DOMAIN
 
@@ -55,7 +55,7 @@ def read_domains(sources: Sequence[CellSource], batch_key: str | None) -> Domain
             )
             raise KeyNotFoundError(msg)
     columns = [one_column(source.obs, batch_key) for source in sources]
-    known = [column[column.notna()].astype(str) for column in columns]
+    known = [column[column.notna()].astype(object).map(text_of) for column in columns]
     names = sorted({name for column in known for name in column.unique()})
     number = {name: 1 + k for k, name in enumerate(names)}
     codes = []

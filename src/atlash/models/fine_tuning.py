@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from atlash.data.genes import GeneNames, match_genes
 from atlash.errors import GeneMismatchError
+from atlash.models.vocabulary import FEW_KNOWN, UnknownGenesWarning
 from atlash.nn.fine_tune import Start, fine_tune
 
 if TYPE_CHECKING:
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from atlash.nn.batches import TrainingCells
     from atlash.nn.objective import Goal
     from atlash.nn.train import Learned, Run
+
+
+class UntrainedEncoderWarning(UserWarning):
+    """An encoder was saved before it has learned anything."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +51,28 @@ class FineTuning:
         ------
         GeneMismatchError
             If they have none in common.
+
+        Warns
+        -----
+        UnknownGenesWarning
+            If the cells measured less than half of what the encoder knows, by weight.
+        UntrainedEncoderWarning
+            If the encoder has learned nothing yet.
         """
         names = GeneNames(genes.namings, "the cells to learn from")
         known = encoder.vocabulary
         match = match_genes(names, known.genes, weight=known.weight, min_shared=0.0)
+        n_steps = encoder.facts["learned"]["n_steps"]
+        if n_steps == 0:
+            msg = "The encoder has made no step of pre-training yet, so that it helps nothing."
+            warnings.warn(msg, UntrainedEncoderWarning, stacklevel=2)
+        if match.weight_shared < FEW_KNOWN:
+            msg = (
+                f"The cells measured {match.n_shared:,} of the {len(known.genes):,} genes that "
+                f"the encoder knows, with {match.weight_shared:.0%} of their weight; what it "
+                "learned will help little."
+            )
+            warnings.warn(msg, UnknownGenesWarning, stacklevel=2)
         return cls(encoder, match.gene_of_column)
 
     def learn(

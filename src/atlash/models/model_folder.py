@@ -91,8 +91,14 @@ def read_facts(folder: Path) -> dict[str, Any]:
             f"({type(error).__name__}). Give the folder that `atlash pretrain --out` wrote."
         )
         raise FileFormatError(msg) from error
+    if kind != FORMAT:
+        msg = (
+            f"{str(folder)!r} holds no pre-trained encoder: the format in {MANIFEST!r} is "
+            f"{kind!r}. Give the folder that `atlash pretrain --out` wrote."
+        )
+        raise FileFormatError(msg)
     # The sum covers every format alike, so that damage is not mistaken for the future.
-    if kind != FORMAT or checksum != _checksum(facts):
+    if checksum != _checksum(facts):
         msg = f"{str(path)!r} is not what was saved. Take the folder from a copy."
         raise FileFormatError(msg)
     if version != FORMAT_VERSION or not {"weights", "vocabulary"} <= set(files) <= set(SUFFIXES):
@@ -138,11 +144,16 @@ def check_new(folder: Path) -> None:
         return
     if folder.is_dir() and not any(folder.iterdir()):
         return
-    what = "a pre-trained encoder" if (folder / MANIFEST).is_file() else "something else"
     msg = (
-        f"{str(folder)!r} holds {what} already, and is left as it is. Choose another name, or go "
-        "on with an unfinished encoder by `resume=True` (`--resume`)."
+        f"{str(folder)!r} holds something else already, and is left as it is. Choose another name."
     )
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        if json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["format"] == FORMAT:
+            msg = (
+                f"{str(folder)!r} holds a pre-trained encoder already, and is left as it is. "
+                "Choose another name, or go on with an unfinished encoder by `resume=True` "
+                "(`--resume`)."
+            )
     raise OutputError(msg)
 
 

@@ -7,6 +7,7 @@ import reprlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from atlash.data.columns import text_of
 from atlash.errors import InputError
 from atlash.nn.pretrain import PART
 
@@ -30,6 +31,10 @@ _RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
 """What must hold, and of which options; NaN and infinity are out of every range."""
 
 
+LANES = 4
+"""Numbers that matrix products take at a time; they treat what is left over otherwise."""
+
+
 def check_pretrain_config(config: PretrainConfig) -> None:
     """Raise :class:`InputError` if an option is out of its range; types were checked before."""
     model = config.model
@@ -44,6 +49,12 @@ def check_pretrain_config(config: PretrainConfig) -> None:
         msg = (
             f"`width` is {model.width} and `n_heads` is {model.n_heads}: heads share the width "
             "evenly, so it must be a multiple of their number."
+        )
+        raise InputError(msg)
+    if model.width % LANES:
+        msg = (
+            f"`width` is {model.width}, but must be a multiple of {LANES}, such as 128: with "
+            "others a cell's embedding would depend on the cells beside it, in the last bits."
         )
         raise InputError(msg)
     if config.batch_size % PART:
@@ -62,13 +73,13 @@ def checked_names(given: Iterable[str] | None) -> tuple[str, ...] | None:
     """
     if given is None:
         return None
-    if isinstance(given, str) or not isinstance(given, Iterable):
+    if isinstance(given, str | set | frozenset) or not isinstance(given, Iterable):
         msg = (
             f"`vocabulary` is {reprlib.repr(given)}, but must be a list of gene names, such as "
-            "['CD3E', 'MS4A1']."
+            "['CD3E', 'MS4A1']; their order is kept."
         )
         raise InputError(msg)
-    return tuple(given)
+    return tuple(text_of(name) for name in given)
 
 
 def _check_ratios(given: object) -> None:

@@ -27,6 +27,10 @@ N_EXAMPLES = 5
 """Unknown genes that are named."""
 
 
+FEW_KNOWN = 0.5
+"""Share of a vocabulary's weight below which cells measured little of it."""
+
+
 class UnknownGenesWarning(UserWarning):
     """Cells measured little of what an encoder knows."""
 

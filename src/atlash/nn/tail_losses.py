@@ -99,14 +99,16 @@ def focal_loss(logits: Tensor, target: Tensor, weight: Tensor, *, focus: float) 
     weight
         Weight of each cell ``(batch,)``.
     focus
-        Exponent of ``1 - p``, at least 0; 0 gives the cross entropy.
+        Exponent of ``1 - p``, at least 0; 0 gives the cross entropy. Below 1 its slope is
+        endless at ``p = 1``, so that ``1 - p`` is at least the float32 step at 1.
 
     Returns
     -------
     Scalar in nats.
     """
     log_p = F.log_softmax(logits, dim=1)
-    nats = -(target * (1 - log_p.exp()).pow(focus) * log_p).sum(dim=1)
+    doubt = (1 - log_p.exp()).clamp(min=torch.finfo(torch.float32).eps)
+    nats = -(target * doubt.pow(focus) * log_p).sum(dim=1)
     return (weight * nats).sum() / weight.sum()
 
 

@@ -9,16 +9,19 @@ import numpy as np
 import pandas as pd
 
 from atlash.data.columns import one_column
-from atlash.errors import InputError, KeyNotFoundError, LabelsError
+from atlash.errors import InputError, KeyNotFoundError
 from atlash.keys import UNASSIGNED, AnnotationKeys
+from atlash.tl.truth import read_truth
 
 if TYPE_CHECKING:
     from anndata import AnnData
     from matplotlib.axes import Axes
-    from matplotlib.image import AxesImage
+    from matplotlib.cm import ScalarMappable
 
-_MANY = 30
-"""Types from which on cells of the picture shrink."""
+_MANY, _TOO_MANY = 30, 80
+"""Types from which on cells of the picture shrink, and have no numbers."""
+_LARGEST = 40.0
+"""Inches that the cells of a picture take at most, each way; with more types they shrink."""
 _LONGEST = 32
 """Letters of a name; the middle of longer ones is left out, as their ends differ."""
 _LETTER = 0.0085
@@ -40,7 +43,8 @@ def confusion(
         Annotated cells whose true types are known, or counts of cells with a row for each true
         type and a column for each label, as in :attr:`atlash.tl.Evaluation.confusion`.
     labels_key
-        Column of ``obs`` with the true types; cells without one are left out. Counts need none.
+        Column of ``obs`` with the true types; cells without one are left out, and spaces around a
+        name are dropped. Counts need none.
     key_added
         Prefix that the annotation was written with.
     ax
@@ -55,7 +59,7 @@ def confusion(
     KeyNotFoundError
         If a column does not exist.
     LabelsError
-        If no cell has a true type.
+        If no cell has a true type, or one has the name ``"unassigned"``.
     InputError
         If cells come without ``labels_key``, counts are empty or are none, or ``adata`` or ``ax``
         is something else.
@@ -69,14 +73,18 @@ def confusion(
     total = counts.sum(axis=1)
     share = counts.div(total, axis=0)
     n_rows, n_columns = share.shape
-    many = max(n_rows, n_columns) > _MANY
-    size_of_names, size_of_numbers = (8, 6) if many else (10, 8)
+    most = max(n_rows, n_columns)
+    size_of_names, size_of_numbers = (8.0, 6) if most > _MANY else (10.0, 8)
+    size_of_names = min(size_of_names, 50 * _LARGEST / most)  # of the 72 points of an inch
     columns = [_short(name) for name in share.columns]
     rows = [f"{_short(name)} ({n:,})" for name, n in zip(share.index, total, strict=True)]
     if ax is None:
         size = _size(rows, columns, size_of_names)
         _, ax = plt.subplots(figsize=size, layout="constrained")
-    image = ax.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    # a mesh: an image would be resampled to the size of the picture, in gigabytes for many types
+    edges = (np.arange(n + 1) - 0.5 for n in (n_columns, n_rows))
+    image = ax.pcolormesh(*edges, share.to_numpy(), cmap="Blues", vmin=0, vmax=1)
+    ax.invert_yaxis()
     ax.set_xticks(
         range(n_columns),
         columns,
@@ -87,7 +95,7 @@ def confusion(
     )
     ax.set_yticks(range(n_rows), rows, fontsize=size_of_names)
     for (row, column), value in np.ndenumerate(share.to_numpy()):
-        if value >= 0.005:
+        if value >= 0.005 and most <= _TOO_MANY:
             ax.text(
                 column,
                 row,
@@ -152,16 +160,10 @@ def _counts(adata: AnnData, labels_key: str | None, key_added: str) -> pd.DataFr
         if not isinstance(key, Hashable) or key not in adata.obs:
             msg = f"There is no column {key!r} in obs; annotate first, or name the right column."
             raise KeyNotFoundError(msg)
-    truth, label = (one_column(adata.obs, key) for key in (labels_key, keys.label))
-    known = truth.notna().to_numpy()
-    if not known.any():
-        msg = (
-            f"None of the {len(known):,} cells has a type in {labels_key!r}; name the column that "
-            "holds the true types."
-        )
-        raise LabelsError(msg)
-    true, given = (values.astype(str).to_numpy()[known] for values in (truth, label))
-    table = pd.crosstab(true, given)
+    truth = read_truth(adata.obs, [labels_key], None)[0]
+    known = pd.notna(truth)
+    given = one_column(adata.obs, keys.label).astype(str).to_numpy()
+    table = pd.crosstab(truth[known], given[known])
     types = sorted(table.index)
     others = sorted(set(table.columns) - set(types) - {UNASSIGNED})
     # a type that could have been given has its column, though no cell was given it
@@ -171,9 +173,10 @@ def _counts(adata: AnnData, labels_key: str | None, key_added: str) -> pd.DataFr
     return table.reindex(index=types, columns=columns, fill_value=0)
 
 
-def _size(rows: list[str], columns: list[str], size_of_names: int) -> tuple[float, float]:
+def _size(rows: list[str], columns: list[str], size_of_names: float) -> tuple[float, float]:
     """Return inches that leave room for the names beside and below the shares."""
     wide, high = (0.55, 0.42) if size_of_names == 10 else (0.3, 0.27)
+    wide, high = min(wide, _LARGEST / len(columns)), min(high, _LARGEST / len(rows))
     letter = _LETTER * size_of_names
     below = letter * max(map(len, columns)) * np.sqrt(0.5)  # at 45 degrees
     beside = max(letter * max(map(len, rows)), below)
@@ -184,7 +187,7 @@ def _size(rows: list[str], columns: list[str], size_of_names: int) -> tuple[floa
     )
 
 
-def _readable(image: AxesImage, value: float) -> str:
+def _readable(image: ScalarMappable, value: float) -> str:
     """Return black or white, whichever stands out more from the colour of a share.
 
     By the relative luminance and contrast ratio of WCAG 2.1, which is at least 4.5 then.

@@ -69,7 +69,7 @@ def read_parents(
     LabelsError
         If a type has two parents or the name of another parent, a cell has one label of the two,
         the hierarchy runs in a circle, or tells fewer than two parents or no siblings apart.
-    KeyNotFoundError, FileFormatError, ImportError
+    KeyNotFoundError, FileFormatError, MissingPackageError
         If a column or file does not exist or cannot be read.
 
     Warns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import os
 from collections.abc import Mapping
@@ -11,7 +12,15 @@ from typing import Any
 
 import pandas as pd
 
-from atlash.errors import FileFormatError, InputError, KeyNotFoundError, LabelsError, did_you_mean
+from atlash.data.columns import one_column
+from atlash.errors import (
+    FileFormatError,
+    InputError,
+    KeyNotFoundError,
+    LabelsError,
+    MissingPackageError,
+    did_you_mean,
+)
 
 SUB, PARENT = "sub", "parent"
 """Columns of a table."""
@@ -58,7 +67,7 @@ def read_terms(source: object) -> Terms:
         If a sub type has two parents, or a row has none.
     InputError
         If it is something else.
-    ImportError
+    MissingPackageError
         If obonet is missing, which reads ontologies.
     """
     if isinstance(source, Mapping):
@@ -72,7 +81,7 @@ def read_terms(source: object) -> Terms:
             f"DataFrame with the columns {SUB!r} and {PARENT!r}, or a path ({', '.join(ENDINGS)})."
         )
         raise InputError(msg)
-    path = Path(source)
+    path = Path(source).expanduser()
     if path.suffix.lower() not in ENDINGS:
         msg = f"'{path}' is no table or ontology by its name; it must end in {', '.join(ENDINGS)}."
         raise FileFormatError(msg)
@@ -86,13 +95,30 @@ def _from_table_file(path: Path) -> Terms:
     try:
         if path.suffix.lower() == ".parquet":
             rows = pd.read_parquet(path)
-        else:  # a type may be called NA
-            separator = SEPARATORS[path.suffix.lower()]
-            rows = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
+        else:
+            rows = _text_table(path, SEPARATORS[path.suffix.lower()])
+    except (OSError, ValueError, csv.Error) as error:
         msg = f"'{path}' cannot be read as a table: {error}"
         raise FileFormatError(msg) from error
     return _from_table(rows, f"'{path}'")
+
+
+def _text_table(path: Path, separator: str) -> pd.DataFrame:
+    """Read a table of text; all lines have as many fields as the first."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        lines = [line for line in csv.reader(file, delimiter=separator) if any(line)]
+    if not lines:
+        msg = "it is empty"
+        raise ValueError(msg)
+    header = [name.strip() for name in lines[0]]
+    odd = next((line for line in lines if len(line) != len(header)), None)
+    if odd is not None:
+        msg = (
+            f"the first line has {len(header)} fields, but {separator.join(odd)!r} has "
+            f"{len(odd)}. Names with commas stand in double quotes."
+        )
+        raise ValueError(msg)
+    return pd.DataFrame(lines[1:], columns=header, dtype=object)
 
 
 def _from_table(rows: pd.DataFrame, name: str) -> Terms:
@@ -105,7 +131,7 @@ def _from_table(rows: pd.DataFrame, name: str) -> Terms:
             )
             raise KeyNotFoundError(msg)
     above: dict[str, list[str]] = {}
-    subs, parents = ([_text(value) for value in rows[key]] for key in (SUB, PARENT))
+    subs, parents = ([_text(value) for value in one_column(rows, key)] for key in (SUB, PARENT))
     for number, (sub, parent) in enumerate(zip(subs, parents, strict=True), start=1):
         if sub is None:
             msg = f"Row {number:,} of {name} has a parent, {parent!r}, but no sub type."
@@ -138,12 +164,16 @@ def _from_obo(path: Path) -> Terms:
         import obonet
     except ImportError as error:
         msg = "Ontologies are read by obonet: `pip install 'atlash[ontology]'`."
-        raise ImportError(msg) from error
+        raise MissingPackageError(msg) from error
     try:
         with path.open(encoding="utf-8") as file:
             nodes: dict[str, dict[str, Any]] = dict(obonet.read_obo(file).nodes(data=True))
     except (OSError, ValueError, KeyError) as error:
-        msg = f"'{path}' cannot be read as an ontology in the OBO format: {error}"
+        msg = (
+            f"'{path}' cannot be read as an ontology in the OBO format "
+            f"({type(error).__name__}: {error}). Take the .obo file anew from where it is "
+            "published, for example cl.obo of the Cell Ontology."
+        )
         raise FileFormatError(msg) from error
     if not nodes:
         msg = f"'{path}' holds no terms; an ontology in the OBO format has [Term] entries."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from atlash.data.columns import one_column
+from atlash.data.columns import one_column, text_of
 from atlash.errors import KeyNotFoundError, LabelsError, did_you_mean
 from atlash.keys import UNASSIGNED
 
@@ -76,8 +76,8 @@ def read_labels(
     KeyNotFoundError
         If a column does not exist.
     LabelsError
-        If too few cells have a label, there is one type only, no type has two cells, or a type
-        has a reserved name.
+        If too few cells have a label, there is one type only, no type has two cells, a type has a
+        reserved name, or labels are named as batches.
 
     Warns
     -----
@@ -86,6 +86,12 @@ def read_labels(
     RareTypeWarning
         If a type has fewer than 5 cells.
     """
+    if batch_key == labels_key:
+        msg = (
+            f"`batch_key` and the labels are both {labels_key!r}: each type would be a batch of "
+            "its own. Name the column of the donor or study, or leave `batch_key` out."
+        )
+        raise LabelsError(msg)
     text = read_names(sources, labels_key)
     codes, types = pd.factorize(text, sort=True)
     labels = Labels([str(t) for t in types], codes.astype(np.int64), _groups(sources, batch_key))
@@ -108,7 +114,8 @@ def read_names(sources: Sequence[CellSource], key: str) -> NDArray[np.object_]:
 def texts_of(values: pd.Series[Any]) -> NDArray[np.object_]:
     """Return the text of labels ``(n,)``, ``None`` where there is none or nothing but blanks."""
     names = values.astype("object").where(values.notna(), None)
-    return np.array([None if v is None else str(v).strip() or None for v in names], dtype=object)
+    text = [None if value is None else text_of(value).strip() or None for value in names]
+    return np.array(text, dtype=object)
 
 
 def _column(source: CellSource, key: str) -> pd.Series[str]:
@@ -133,7 +140,8 @@ def _groups(sources: Sequence[CellSource], batch_key: str | None) -> NDArray[np.
             )
             raise LabelsError(msg)
         # one name in several files is one batch: parting a donor would leak into held-out folds
-        return np.asarray(pd.factorize(values.astype(str), sort=True)[0], dtype=np.int64)
+        names = [text_of(value) for value in values]
+        return np.asarray(pd.factorize(np.array(names), sort=True)[0], dtype=np.int64)
     if len(sources) > 1:
         return np.repeat(np.arange(len(sources)), [s.n_cells for s in sources])
     return None

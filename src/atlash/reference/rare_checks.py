@@ -27,7 +27,7 @@ _MINING: tuple[_Range, ...] = (
     ("above 0 and below 1", lambda x: 0 < x < 1, ("mixed_share",)),
     ("from 0 to 1", lambda x: 0 <= x <= 1, ("own_probability", "own_agreement")),
     ("from 0 to below 1", lambda x: 0 <= x < 1, ("most_dropped",)),
-    ("at least 1", lambda x: x >= 1, ("n_neighbors",)),
+    ("a whole number, at least 1", lambda x: x >= 1 and x == int(x), ("n_neighbors",)),
 )
 
 
@@ -47,6 +47,7 @@ def check_rare(train: TrainConfig) -> None:
             msg = f"`loss.weights` is {loss.weights!r}, but must be one of {listed}."
             raise InputError(msg)
         _check("loss", loss, _LOSS)
+        _check_flags("loss", loss, ("signed", "normalised"))
     mining: object = train.mining  # what was given may be anything
     if mining is None:
         return
@@ -54,6 +55,15 @@ def check_rare(train: TrainConfig) -> None:
         msg = f"`mining` is {mining!r}, but must be a MiningConfig, or None for no mining."
         raise InputError(msg)
     _check("mining", mining, _MINING)
+    _check_flags("mining", mining, ("guard",))
+
+
+def _check_flags(where: str, options: object, names: tuple[str, ...]) -> None:
+    for name in names:
+        value = getattr(options, name)
+        if not isinstance(value, bool):
+            msg = f"`{where}.{name}` is {value!r}, but must be True or False."
+            raise InputError(msg)
 
 
 def _check(where: str, options: object, ranges: tuple[_Range, ...]) -> None:

@@ -76,7 +76,7 @@ def segments_of(training: Mapping[str, int]) -> dict[str, str]:
     Parameters
     ----------
     training
-        Cells that each type was learned from.
+        Labelled cells of each type that the reference was built from.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def type_table(
     compared
         Answers and truth.
     training
-        Cells that each type was learned from; ``None`` if that is not known.
+        Labelled cells of each type that the reference was built from; ``None`` if not known.
     backed_off
         Which of the unassigned cells were given a parent ``(n,)``; ``None`` if there are none.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from atlash.tl.annotate import annotate_cells
 from atlash.tl.taxonomy import (
     Taxonomy,
     as_names,
+    names_types,
     taxonomy_of,
     with_parent_alone,
     written_taxonomy,
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 
 
 _NONE = np.array(None, dtype=object)
+
+
+class GuessedTypesWarning(UserWarning):
+    """Which types could have been given is not told, and is taken from the labels."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class Answers:
     sets
         Types that cannot be excluded, bool ``(n, n_types)``; ``None`` if they were not kept.
     training
-        Cells that each type was learned from; ``None`` without the reference.
+        Labelled cells of each type that the reference was built from; ``None`` without it.
     parent_only
         Parent of each cell that was given no type but a parent, ``None`` for all others
         ``(n,)``; ``None`` where there is no level above.
@@ -108,6 +114,11 @@ def stored_taxonomy(stored: Stored, keys: AnnotationKeys, reference: Reference |
         If there is no column with labels.
     InputError
         If another reference gave the answers.
+
+    Warns
+    -----
+    GuessedTypesWarning
+        If neither a reference nor ``uns`` tells the types.
     """
     if keys.label not in stored.obs:
         others = [str(name) for name in stored.obs if str(name).endswith("_label")]
@@ -128,7 +139,10 @@ def stored_taxonomy(stored: Stored, keys: AnnotationKeys, reference: Reference |
         )
         raise InputError(msg)
     if reference is None:
-        return written_taxonomy(about, stored.obs, keys)
+        known = written_taxonomy(about, stored.obs, keys)
+        if not names_types(about):
+            _warn_of_guess(known, keys)
+        return known
     known = taxonomy_of(reference)
     return known if keys.parent in stored.obs else Taxonomy.of(known.types, [])
 
@@ -189,7 +203,8 @@ def answers_at_levels(
         The reference that gave them; ``None`` if it is not at hand.
     """
     obs, sets = stored.obs, stored.obsm.get(keys.sets)
-    fits = sets is not None and np.shape(sets) == (len(obs), len(known.types))
+    ordered = reference is not None or names_types(_about(stored, keys))
+    fits = ordered and sets is not None and np.shape(sets) == (len(obs), len(known.types))
     nearest = as_names(obs[keys.nearest]) if keys.nearest in obs else None
     of_types = Answers(
         types=known.types,
@@ -245,6 +260,17 @@ def _of_parents(
         sets=sets,
         training=training,
     )
+
+
+def _warn_of_guess(known: Taxonomy, keys: AnnotationKeys) -> None:
+    msg = (
+        f"`uns[{keys.provenance!r}]` does not tell which types cells could be given; "
+        "`anndata.concat` leaves it out. Types that some cell was given or was nearest to "
+        f"({len(known.types)}) are taken for all: others count as unknown to the reference, which "
+        "flatters the means, and sets are not looked at. Pass the reference that gave the labels, "
+        "if there is one."
+    )
+    warnings.warn(msg, GuessedTypesWarning, stacklevel=4)
 
 
 def _about(stored: Stored, keys: AnnotationKeys) -> Mapping[str, Any]:

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from atlash.data.normalize import BoundSource
     from atlash.models.pretrained import PretrainedEncoder
 
-FEW = 0.5
-"""Share of the vocabulary's weight below which a warning is given."""
-
 
 def embed(
     adata: AnnData,
@@ -122,10 +119,10 @@ def embed(
 
 def _provenance(bound: BoundSource, encoder: PretrainedEncoder) -> dict[str, Any]:
     """Return what was done, in types that ``.h5ad`` files take; warn if little is known."""
-    from atlash.models.vocabulary import UnknownGenesWarning, genes_known
+    from atlash.models.vocabulary import FEW_KNOWN, UnknownGenesWarning, genes_known
 
     known = genes_known(bound)
-    if known["weight_measured"] < FEW:
+    if known["weight_measured"] < FEW_KNOWN:
         unknown = known["n_genes"] - known["n_genes_known"]
         examples = ", ".join(map(repr, known["unknown_examples"]))
         msg = (

@@ -88,14 +88,17 @@ def evaluate(
     Warns
     -----
     LikeNamesWarning, UnusedNamesWarning, OtherParentsWarning
+    GuessedTypesWarning
+        If labels are evaluated that are in ``obs``, and neither a reference nor ``uns`` tells
+        which types there were, as after ``anndata.concat``.
     """
     if reference is not None:
         check_reference(reference)
     keys = AnnotationKeys(key_added or DEFAULT_PREFIX)
     columns = split_labels_key(labels_key)
-    _check_truth(columns, keys)
     config = checked_config(config, AnnotateConfig)
     check_config(config)
+    _check_truth(columns, keys, config)
     if reference is not None and key_added is None:
         obs = open_source(adata, layer).obs
         truth = true_levels(obs, columns, rename, known=taxonomy_of(reference))
@@ -110,8 +113,16 @@ def evaluate(
     return evaluate_levels(truth, answers)
 
 
-def _check_truth(columns: tuple[str | None, str], keys: AnnotationKeys) -> None:
+def _check_truth(
+    columns: tuple[str | None, str], keys: AnnotationKeys, config: AnnotateConfig
+) -> None:
     for column in columns:
+        if column is not None and column == config.vote:
+            msg = (
+                f"`vote` is {column!r}, the column with the true types: cells would be labelled "
+                "by what is to be found out. Vote in clusters, or in no column."
+            )
+            raise InputError(msg)
         if column in (keys.label, keys.nearest, keys.parent):
             msg = (
                 f"`labels_key` is {column!r}, which names answers of atlash. Name the column with "

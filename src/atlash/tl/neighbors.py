@@ -12,7 +12,7 @@ import scipy.sparse as sp
 
 from atlash.checks import checked_config
 from atlash.config import SearchConfig
-from atlash.errors import InputError
+from atlash.errors import InputError, MissingPackageError
 from atlash.keys import NeighborKeys
 from atlash.reference.cell_writing import searchable
 from atlash.reference.columns import cells_table
@@ -83,7 +83,7 @@ def neighbors(
     ------
     InputError
         If the cells cannot be used, or are fewer than the neighbours asked for.
-    ImportError
+    MissingPackageError
         If umap-learn is missing.
     """
     if key_added is not None:
@@ -180,5 +180,5 @@ def _fuzzy_union() -> Callable[..., Any]:
         from umap.umap_ import fuzzy_simplicial_set
     except ImportError as error:
         msg = "`neighbors` needs umap-learn: `pip install umap-learn`, or scanpy, which brings it."
-        raise ImportError(msg) from error
+        raise MissingPackageError(msg) from error
     return fuzzy_simplicial_set  # type: ignore[no-any-return]

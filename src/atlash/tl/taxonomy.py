@@ -64,7 +64,7 @@ def written_taxonomy(
     keys
         Names of the answers.
     """
-    if "types" in about:
+    if names_types(about):
         types = [str(name) for name in about["types"]]
         parents = [str(name) for name in about.get("parents", ())]
         return Taxonomy.of(types, parents if keys.parent in obs else [])
@@ -83,6 +83,11 @@ def written_taxonomy(
         parents=sorted({*parent} - {UNASSIGNED}),
         parent_of=dict(zip(given["type"], given["parent"], strict=True)),
     )
+
+
+def names_types(about: Mapping[str, Any]) -> bool:
+    """Tell whether what annotation wrote to ``uns`` says which types there were, in order."""
+    return "types" in about
 
 
 def with_parent_alone(

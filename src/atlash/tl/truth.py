@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from atlash.data.columns import one_column
+from atlash.data.columns import one_column, text_of
 from atlash.errors import InputError, KeyNotFoundError, LabelsError, did_you_mean
 from atlash.keys import UNASSIGNED
 
@@ -96,7 +96,8 @@ def _names(obs: pd.DataFrame, column: str) -> tuple[NDArray[np.intp], list[str |
         )
         raise KeyNotFoundError(msg)
     codes, found = pd.factorize(one_column(obs, column))
-    return codes, [str(name).strip() or None for name in found]
+    names = [text_of(name).strip() or None for name in found]
+    return codes, names
 
 
 def _check_names(truth: NDArray[Any], column: str) -> None:
@@ -167,7 +168,7 @@ def _checked(
     if not hasattr(rename, "items"):
         msg = f"`rename` is a {type(rename).__name__}; a mapping of names to names is needed."
         raise InputError(msg)
-    mapping = {str(old).strip(): (str(new or "").strip() or None) for old, new in rename.items()}
+    mapping = {text_of(old).strip(): _name(new) for old, new in rename.items()}
     unused = [old for old in mapping if old not in names]
     if unused:
         known = [name for name in names if name is not None]
@@ -177,6 +178,11 @@ def _checked(
             raise LabelsError(msg)
         warnings.warn(msg, UnusedNamesWarning, stacklevel=5)
     return mapping
+
+
+def _name(value: Any) -> str | None:  # noqa: ANN401
+    """Return a name as text; ``None`` for a missing or an empty one."""
+    return None if pd.isna(value) else text_of(value).strip() or None
 
 
 def _spellings(name: str, others: Iterable[str]) -> list[str]:

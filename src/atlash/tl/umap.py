@@ -8,7 +8,13 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from atlash.checks import check_name
-from atlash.errors import InputError, InvalidValuesError, KeyNotFoundError, did_you_mean
+from atlash.errors import (
+    InputError,
+    InvalidValuesError,
+    KeyNotFoundError,
+    MissingPackageError,
+    did_you_mean,
+)
 from atlash.keys import UmapKeys
 from atlash.tl.checks import (
     check_anndata,
@@ -84,7 +90,7 @@ def umap(
         If coordinates are NaN or infinite.
     InputError
         If an option is out of range, or there are too few buckets for ``n_neighbors``.
-    ImportError
+    MissingPackageError
         If umap-learn is missing.
     """
     check_key_added(key_added)
@@ -216,7 +222,7 @@ def _layout(
         from umap import UMAP
     except ImportError as error:
         msg = "`umap` needs umap-learn: `pip install 'atlash[umap]'`, or scanpy, which brings it."
-        raise ImportError(msg) from error
+        raise MissingPackageError(msg) from error
     # one thread, as the seed alone would enforce with a warning
     model = UMAP(n_neighbors=n_neighbors, min_dist=min_dist, random_state=seed, n_jobs=1)
     return np.asarray(model.fit_transform(means.astype(np.float32)), dtype=np.float64)
