@@ -27,7 +27,7 @@ import scipy.sparse as sp
 from benchmarks.machine import write_result
 from benchmarks.peers.codes import Embedded, peer_codes, signs
 from benchmarks.peers.features import features
-from benchmarks.places import CHECKOUT, cache_folder
+from benchmarks.places import CHECKOUT, RESULTS, cache_folder
 from benchmarks.retrieval import (
     Kinds,
     Neighbours,
@@ -57,10 +57,14 @@ def main(arguments: list[str]) -> None:
         prog="python -m benchmarks search-quality", description=__doc__
     )
     parser.add_argument("--only", choices=["ours", "peers"], help="leave the other half out")
+    parser.add_argument(
+        "--keep-peers", action="store_true", help="run atlash alone beside the peers of before"
+    )
     parser.add_argument("--splits", nargs="+", default=list(SPLITS))
     parser.add_argument("--without-seed", action="store_true", help="its network takes minutes")
     parser.add_argument("--seed", type=int, default=0, help="of atlash")
     options = parser.parse_args(arguments)
+    options.only = "ours" if options.keep_peers else options.only
     rows: list[Row] = []
     for task in annotation_tasks(("zheng_to_pbmc3k", "pbmc3k_to_zheng", "kang")):
         if task.name not in options.splits:
@@ -68,11 +72,21 @@ def main(arguments: list[str]) -> None:
         for row in _rows(_known_only(task), options):
             rows.append(row)
             print(_line(row), flush=True)
+    peers = earlier_peers() if options.keep_peers else {"splits": []}
+    rows = [*peers.pop("splits"), *rows]
     summary = summarise(rows)
-    result = {"splits": rows, "summary": summary, "limits": limits(summary)}
+    result = {"splits": rows, "summary": summary, "limits": limits(summary), **peers}
     for line in table(result["summary"]):
         print(line)
-    print(write_result("search_quality", result, half=options.only))
+    half = None if options.keep_peers else options.only
+    print(write_result("search_quality", result, half=half))
+
+
+def earlier_peers() -> dict[str, Any]:
+    """Return the rows of all but atlash in the last result, and where these come from."""
+    last = json.loads((RESULTS / "search_quality.json").read_text())
+    rows = [row for row in last["splits"] if not row["method"].startswith(OURS)]
+    return {"splits": rows, "peers_provenance": last.get("peers_provenance", last["provenance"])}
 
 
 def _rows(task: Task, options: argparse.Namespace) -> list[Row]:

@@ -70,10 +70,10 @@ def at(loss):
     return Objective(ANCHORS, LABELS, replace(CONFIG, loss=loss))
 
 
-def test_the_default_loss_is_the_one_with_adjusted_anchors():
-    assert at("anchors_adjusted")(codes(), TARGET) == Objective(ANCHORS, LABELS, CONFIG)(
-        codes(), TARGET
-    )
+def test_the_default_loss_is_the_one_for_long_tails():
+    default = Objective(ANCHORS, LABELS, CONFIG)(codes(), TARGET)
+    assert at("tail_adjusted")(codes(), TARGET) == default
+    assert at("anchors_adjusted")(codes(), TARGET) != default
 
 
 def test_types_of_few_cells_weigh_more_in_the_loss_over_types():

@@ -275,8 +275,9 @@ def test_mining_is_asked_for_with_its_options(mining):
 
 def test_the_loss_is_written_down_by_name_and_numbers(reference):
     loss = reference.meta["training"]["loss"]
-    assert loss["name"] == "anchors_adjusted"
-    assert (loss["weights"], loss["prior_strength"], loss["sigma"]) == ("anchors", 1.0, 0.0)
+    assert loss["name"] == "tail_adjusted"
+    assert (loss["weights"], loss["class_balance"]) == ("both", 0.95)
+    assert (loss["prior_strength"], loss["sigma"]) == (1.0, 0.0)
 
 
 @pytest.mark.parametrize("name", ["parent_bits", "parent_weight"])

@@ -25,7 +25,7 @@ def build(
     gene_column: options.GeneColumn = None,
     scale: options.Scale = ScaleOption.auto,
     bits: options.Bits = None,
-    loss: options.Loss = LossOption.anchors_adjusted,
+    loss: options.Loss = LossOption.tail_adjusted,
     mine: options.Mine = False,
     encoder: options.Encoder = None,
     device: options.Device = "auto",

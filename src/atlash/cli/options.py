@@ -23,8 +23,8 @@ class ScaleOption(StrEnum):
 class LossOption(StrEnum):
     """Losses by name; see :func:`atlash.config.rare.loss_config`."""
 
-    anchors_adjusted = "anchors_adjusted"
     tail_adjusted = "tail_adjusted"
+    anchors_adjusted = "anchors_adjusted"
     class_balanced = "class_balanced"
     plain = "plain"
     focal = "focal"

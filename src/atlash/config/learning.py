@@ -125,7 +125,7 @@ class TrainConfig:
     similarity_scale: float = 10.0
     quantisation: Quantisation = "squared"
     quantisation_weight: float = 1e-3
-    loss: LossName | LossConfig = "anchors_adjusted"
+    loss: LossName | LossConfig = "tail_adjusted"
     mining: MiningConfig | None = None
     class_balance: float = 0.9999
     learned_anchors: bool = False

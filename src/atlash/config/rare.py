@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 LossName = Literal[
-    "anchors_adjusted",
     "tail_adjusted",
+    "anchors_adjusted",
     "class_balanced",
     "plain",
     "focal",
@@ -76,8 +76,8 @@ class LossConfig:
 
 
 _NAMED: dict[str, LossConfig] = {
-    "anchors_adjusted": LossConfig(weights="anchors", prior_strength=1.0),
     "tail_adjusted": LossConfig(class_balance=0.95, prior_strength=1.0),
+    "anchors_adjusted": LossConfig(weights="anchors", prior_strength=1.0),
     "class_balanced": LossConfig(),
     "plain": LossConfig(weights="none"),
     "focal": LossConfig(weights="none", focus=2.0),
@@ -103,10 +103,10 @@ def loss_config(loss: LossName | LossConfig) -> LossConfig:
     Parameters
     ----------
     loss
-        ``"anchors_adjusted"``, the default: class-balanced weights in the anchor loss alone, and
-        logit adjustment in the loss over types. ``"tail_adjusted"``, for long tails: the same,
-        and weights in the loss over types that tell types of few cells from each other, and no
-        others. ``"class_balanced"``: weights by the effective number of cells (Cui et al., CVPR
+        ``"tail_adjusted"``, the default: class-balanced weights in the anchor loss, and in the
+        loss over types logit adjustment and weights that tell types of few cells from each
+        other, and no others. ``"anchors_adjusted"``: the same without these weights.
+        ``"class_balanced"``: weights by the effective number of cells (Cui et al., CVPR
         2019) in both. ``"plain"``: the cross entropy. ``"focal"``: easy cells count less.
         ``"logit_adjusted"`` or, the same at its strength of 1, ``"balanced_softmax"``: rarer
         types must win by more. ``"balanced_adjusted"``: class-balanced weights and half of that
