@@ -1,6 +1,9 @@
 import json
 
 import pytest
+from typer import Exit
+
+from atlash.cli.pretrain import _report
 
 TINY = (
     "--steps", 2, "--batch-size", 16, "--width", 16, "--layers", 1, "--heads", 2,
@@ -94,3 +97,13 @@ def test_a_reference_is_built_from_an_encoder(atlash, files, model, tmp_path):
         "-q",
     )
     assert done.code == 0, done.err
+
+
+def test_one_of_several_processes_prints(model, monkeypatch, capsys):
+    info = model[0].json
+    for rank, printed in (("0", True), ("1", False)):
+        monkeypatch.setenv("RANK", rank)
+        _report(info, model[1], as_json=True)
+        assert bool(capsys.readouterr().out) == printed
+    with pytest.raises(Exit):
+        _report(info | {"learned": info["learned"] | {"finished": False}}, model[1], as_json=True)

@@ -113,3 +113,10 @@ def test_every_form_is_learned_saved_and_used(atlas_counts, tmp_path, values, sa
     found = embeddings(encoder, atlas_counts[:40].copy())
     assert np.isfinite(found).all()
     assert found.std(axis=0).max() > 0
+
+
+def test_encoders_can_be_compared_kept_in_sets_and_shown(saved):
+    one, other = (PretrainedEncoder.load(saved) for _ in range(2))
+    assert one == one != other  # noqa: PLR0124 (that it compares at all is what is asked)
+    assert len({one, other}) == 2
+    assert len(repr(one)) < 200

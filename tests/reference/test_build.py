@@ -257,7 +257,7 @@ def test_numbers_of_the_loss_are_in_range(name, values):
         ("own_probability", (-0.1, 1.1, float("nan"))),
         ("own_agreement", (-0.1, 1.1)),
         ("most_dropped", (-0.1, 1.0)),
-        ("n_neighbors", (0, -1, 2.5, "many")),
+        ("n_neighbors", (0, -1, 2.5, float("inf"), float("nan"), "many")),
         ("guard", ("no", 1, None)),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -94,11 +95,15 @@ def _shape(
 
 
 def _report(info: Mapping[str, Any], out: Path, *, as_json: bool) -> None:
-    """Print what was learned; end with the code of an interruption where there was one."""
-    if as_json:
-        print_json(info)
-    else:
-        print_pretrained(info, out)
+    """Print what was learned; end with the code of an interruption where there was one.
+
+    Of several processes that torchrun has started, the first alone prints.
+    """
+    if os.environ.get("RANK", "0") == "0":
+        if as_json:
+            print_json(info)
+        else:
+            print_pretrained(info, out)
     if not info["learned"]["finished"]:
         raise typer.Exit(130)
 

@@ -36,7 +36,7 @@ SEED = 0
 """Of the choice of tokens when cells are embedded."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)  # its arrays neither compare nor print
 class PretrainedEncoder:
     """A gene-token Transformer that was trained without labels.
 
