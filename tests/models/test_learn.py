@@ -78,9 +78,11 @@ def test_an_error_in_one_encoder_ends_all(atlas, tiny, n_threads):
 def test_a_type_of_one_cell_is_learned_but_not_held_out(atlas, tiny):
     alone = np.flatnonzero(atlas.obs["cell_type"] == "T cell")[1:]
     few = atlas[np.setdiff1d(np.arange(360), alone)].copy()
-    annotator, report = run(few, tiny)
+    # in 30 steps the one cell, which weighs as much as twenty, leaves its mark on the others
+    longer = replace(tiny, train=replace(tiny.train, n_steps=100))
+    annotator, report = run(few, longer)
     assert len(annotator.types) == 3
-    assert report.held_out_accuracy > 0.9
+    assert report.held_out_accuracy > 0.95
 
 
 @pytest.mark.parametrize("n_threads", [1, 3])
