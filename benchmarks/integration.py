@@ -70,7 +70,7 @@ def main(arguments: list[str]) -> None:
 def read(adata: ad.AnnData) -> Cells:
     """Place the cells as clustering does."""
     from atlash.clustering.axes import learn_axes
-    from atlash.clustering.depth import at_one_depth, depth_effect
+    from atlash.clustering.depth import at_one_depth, depth_effect, depth_of
     from atlash.clustering.genes import survey
     from atlash.clustering.places import places_on
     from atlash.clustering.sketch import join, keep, keys_of
@@ -92,7 +92,7 @@ def read(adata: ad.AnnData) -> Cells:
     on_axes = places_on(axes.matrix, found.genes)
     types = np.asarray(adata.obs[LABELS], dtype=str)[sketch.rows]
     measured = on_axes.of(sketch.logged)
-    depth = found.library[sketch.rows] / found.bound.target
+    depth = depth_of(found.library, found.bound)[sketch.rows]
     places = at_one_depth(measured, depth, depth_effect(few, on_axes))
     return Cells(sketch, on_axes, measured, places, batches[sketch.rows], types)
 

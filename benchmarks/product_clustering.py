@@ -12,7 +12,7 @@ import numpy as np
 
 import atlash
 from atlash.clustering.axes import learn_axes
-from atlash.clustering.depth import at_one_depth, depth_effect
+from atlash.clustering.depth import at_one_depth, depth_effect, depth_of
 from atlash.clustering.distinct import join_clusters
 from atlash.clustering.division import RESOLUTION
 from atlash.clustering.evidence import gather
@@ -166,7 +166,7 @@ def joined_at(
     axes, sketch = learn_axes(found, config)
     on_axes = places_on(axes.matrix, found.genes)
     rows, places = place(found, on_axes, config)
-    effect, depth = depth_effect(sketch, on_axes), found.library / found.bound.target
+    effect, depth = depth_effect(sketch, on_axes), depth_of(found.library, found.bound)
 
     def move(where: NDArray[np.float32], of_rows: NDArray[np.int64]) -> NDArray[np.float32]:
         return at_one_depth(where, depth[of_rows], effect)

@@ -29,6 +29,15 @@ class Outcome:
         """Standard error on one line, as a message may be wrapped."""
         return " ".join(self.err.split())
 
+    def fails(self, place, *words):
+        """Assert that it ended with a message, and left the cells alone in their folder."""
+        assert self.code == 1
+        assert self.out == ""
+        assert "Traceback" not in self.err
+        for word in words:
+            assert word in self.told
+        assert sorted(path.name for path in place.iterdir()) == ["in.h5ad"]
+
 
 @pytest.fixture(scope="session")
 def atlash():

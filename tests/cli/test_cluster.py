@@ -38,15 +38,6 @@ def expected(fresh_counts):
     return cluster(fresh_counts, config=ClusterConfig(progress=False), copy=True)
 
 
-def fails(outcome, place, *words):
-    assert outcome.code == 1
-    assert outcome.out == ""
-    assert "Traceback" not in outcome.err
-    for word in words:
-        assert word in outcome.told
-    assert sorted(path.name for path in place.iterdir()) == ["in.h5ad"]
-
-
 def alike(found, expected):
     pd.testing.assert_frame_equal(found.obs, expected.obs)
     np.testing.assert_array_equal(found.obsm[KEYS.embedding], expected.obsm[KEYS.embedding])
@@ -133,7 +124,7 @@ def test_a_zarr_store(run, place, expected, fresh_counts):
     ids=["clusters", "resolution", "neighbors", "buckets", "agreement", "refinement", "batch"],
 )
 def test_bad_options_name_what_is_wrong(run, place, arguments, words):
-    fails(run(*arguments), place, *words)
+    run(*arguments).fails(place, *words)
 
 
 @pytest.mark.parametrize(
@@ -145,12 +136,12 @@ def test_bad_options_name_what_is_wrong(run, place, arguments, words):
 )
 def test_outputs_that_cannot_be(run, place, output, word):
     before = (place / "in.h5ad").read_bytes()
-    fails(run(output=output), place, word)
+    run(output=output).fails(place, word)
     assert (place / "in.h5ad").read_bytes() == before
 
 
 def test_a_full_disk_leaves_nothing(run, place):
-    fails(run("-q", limit=(place / "in.h5ad").stat().st_size), place, "cannot be written")
+    run("-q", limit=(place / "in.h5ad").stat().st_size).fails(place, "cannot be written")
 
 
 def test_a_folder_of_something_else_is_not_lost(run, place):
@@ -164,7 +155,7 @@ def test_a_folder_of_something_else_is_not_lost(run, place):
 
 
 def test_a_place_to_save_that_cannot_be_is_told_first(run, place):
-    fails(run("--save", place / "nowhere" / "kept", "-q"), place, "no folder")
+    run("--save", place / "nowhere" / "kept", "-q").fails(place, "no folder")
 
 
 def test_a_clusterer_takes_no_place_of_a_file(run, place):
@@ -178,7 +169,7 @@ def test_a_clusterer_takes_no_place_of_a_file(run, place):
 
 @pytest.mark.parametrize("save", ["out.h5ad", "in.h5ad", "out.h5ad/kept"])
 def test_a_clusterer_and_a_copy_are_two(run, place, save):
-    fails(run("--save", place / save, "-q"), place, "are one or lie one in the other")
+    run("--save", place / save, "-q").fails(place, "are one or lie one in the other")
 
 
 @pytest.mark.parametrize("saved", [False, True])
@@ -193,9 +184,9 @@ def test_a_reference_takes_no_files_of_others(run, place, files, saved):
 
 
 def test_an_input_that_is_none(run, place):
-    fails(run(cells="missing.h5ad"), place, "missing.h5ad")
+    run(cells="missing.h5ad").fails(place, "missing.h5ad")
 
 
 def test_few_cells(run, place, fresh_counts):
     fresh_counts[:20].copy().write_h5ad(place / "in.h5ad")
-    fails(run(), place, "has 20 cells", "at least 50")
+    run().fails(place, "has 20 cells", "at least 50")

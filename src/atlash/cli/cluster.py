@@ -45,18 +45,12 @@ def cluster(
 ) -> None:
     """Find clusters of CELLS and write a copy with them; CELLS itself is left as it is."""
     from atlash.clustering import HashClusterer
-    from atlash.clustering.store import check_place
     from atlash.config import AttentionConfig, ClusterConfig, LearnConfig
-    from atlash.data.write import check_copy, write_annotated_copy
+    from atlash.data.write import write_annotated_copy
     from atlash.keys import ClusterKeys
     from atlash.tl.cluster import cluster_cells, summarise
 
-    check_copy(cells, output)
-    check_outside(output)
-    if save is not None:
-        check_apart(save, {"input": cells, "output": output})
-        check_outside(save)
-        check_place(save)
+    _check_places(cells, output, save)
     config = ClusterConfig(
         n_genes=genes,
         n_neighbors=neighbors,
@@ -90,3 +84,16 @@ def cluster(
         print_json(summary)
     else:
         print_clusters(summary)
+
+
+def _check_places(cells: Path, output: Path, save: Path | None) -> None:
+    """Refuse places that cannot be written to, before the work and not after."""
+    from atlash.clustering.store import check_place
+    from atlash.data.write import check_copy
+
+    check_copy(cells, output)
+    check_outside(output)
+    if save is not None:
+        check_apart(save, {"input": cells, "output": output})
+        check_outside(save)
+        check_place(save)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from atlash.clustering.batch_offsets import BatchOffsets
     from atlash.clustering.evidence import Move
     from atlash.clustering.genes import Survey
+    from atlash.clustering.mixing import Integration
     from atlash.clustering.partition import Buckets, CellGraph, Partition
     from atlash.clustering.places import Places
     from atlash.clustering.sketch import Sketch
@@ -65,19 +66,14 @@ def fit(
     on_axes = places_on(axes.matrix, found.genes)
     to_places = learn_places(sketch, on_axes, config=config, random_state=wanted.random_state)
     clock.stop("learning")
-    rows, places = place(found, to_places, config)
+    rows, measured = place(found, to_places, config)
     counted = found.bound.scale.name == "counts"
     effect = depth_effect(sketch, to_places) if config.even_depth and counted else None
-    depth = depth_of(found.library, found.bound)
-    if effect is not None:
-        places = at_one_depth(places, depth[rows], effect)
+    by_depth = effect, depth_of(found.library, found.bound)
+    even = _mover(by_depth, (None, None), config)(measured, rows)
     clock.stop("places")
-    offsets, mixed = None, None
-    if batches is not None:
-        measured, of_cell, n_threads = places, batches[rows], config.n_threads
-        places, offsets = correct(measured, of_cell, n_threads=n_threads)
-        mixed = integration(measured, places, of_cell, n_threads=n_threads)
-        clock.stop("batches")
+    places, offsets, mixed = _together(even, None if batches is None else batches[rows], config)
+    clock.stop("batches")
     buckets, graph = _group(places, sketch, to_places, config=config, wanted=wanted, clock=clock)
     partition = divide_as_wanted(graph, buckets, config=config, wanted=wanted)
     clock.stop("partition")
@@ -88,7 +84,7 @@ def fit(
         to_places,
         everyone=sketch,
         config=config,
-        move=_mover((effect, depth), (offsets, batches), config),
+        move=_mover(by_depth, (offsets, batches), config),
     )
     joined, steps = join_as_wanted(partition, gathered, config=config, wanted=wanted, axes=axes)
     clock.stop("joining")
@@ -151,6 +147,17 @@ def place(
     filled = np.flatnonzero(found.library > 0)
     rows = filled[np.argsort(key[filled], kind="stable")]
     return rows, places[rows]
+
+
+def _together(
+    places: NDArray[np.float32], batches: NDArray[np.int32] | None, config: ClusterConfig
+) -> tuple[NDArray[np.float32], BatchOffsets | None, Integration | None]:
+    """Bring the batches of cells together, if there are any, and measure what that did."""
+    if batches is None:
+        return places, None, None
+    moved, offsets = correct(places, batches, n_threads=config.n_threads)
+    mixed = integration(places, moved, batches, n_threads=config.n_threads)
+    return moved, offsets, mixed
 
 
 def _mover(

@@ -27,7 +27,7 @@ from atlash.tl.checks import check_anndata, check_config, check_key_added
 from atlash.tl.parents import parent_columns, with_parents
 from atlash.tl.queries import check_reference
 from atlash.tl.summary import summarise
-from atlash.tl.written import target_of
+from atlash.tl.written import put, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,14 +143,10 @@ def annotate(
     request = Request(layer, gene_column, force, AnnotationKeys(key_added), config)
     result = annotate_cells(adata, reference, request)
     target = target_of(adata, copy=copy)
-    for column in result.obs:
-        target.obs[column] = result.obs[column].array
+    put(target, result.obs, {"obsm": result.obsm, "uns": result.uns})
     for column in parent_columns(request.keys):
         if column in target.obs and column not in result.obs:
             del target.obs[column]
-    for key, value in result.obsm.items():
-        target.obsm[key] = value
-    target.uns.update(result.uns)
     return target if copy else None
 
 
