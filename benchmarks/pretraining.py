@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import resource
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,7 +59,11 @@ def main(arguments: list[str]) -> None:
         f"pretraining-{options.minutes:g}-{options.tokens}-{options.genes}-{threads()}"
     )
     encoder, cost = pretrained(folder, config, minutes=options.minutes)
-    methods = methods_of(folder / "trained", untrained(folder, config))
+    methods = methods_of(
+        folder / "trained",
+        untrained(folder, config, "coexpression"),
+        untrained(folder, config, "random"),
+    )
     version = digest_with_source(encoder.fingerprint)
     chosen = options.methods or list(methods)
     rows = [
@@ -93,18 +98,36 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def methods_of(trained: Path, nothing: Path) -> dict[str, Method]:
-    """Return what is compared, given a pre-trained encoder and one that was never trained."""
-    return {
+def methods_of(trained: Path, started: Path, random: Path) -> dict[str, Method]:
+    """Return what is compared, given a pre-trained encoder and two that have made no step.
+
+    Parameters
+    ----------
+    trained
+        The encoder after all steps.
+    started
+        Its like before the first one: embeddings of genes by co-expression, nothing else learned.
+    random
+        The same with embeddings of genes from noise.
+    """
+    encoders = {"pre-trained": trained, "before the first step": started, "from noise": random}
+    methods: dict[str, Method] = {
         "logistic regression on PCs": lambda task, _: logistic_pcs(task),
         "hash encoder": lambda task, seed: fine_tuned(task, None, seed),
-        "logistic regression on embeddings": lambda task, _: logistic_on_embeddings(task, trained),
-        "logistic regression on untrained embeddings": lambda task, _: logistic_on_embeddings(
-            task, nothing
-        ),
-        "Transformer, fine-tuned": lambda task, seed: fine_tuned(task, trained, seed),
-        "Transformer, from scratch": lambda task, seed: fine_tuned(task, nothing, seed),
     }
+    for name, encoder in encoders.items():
+        methods[f"logistic regression on embeddings, {name}"] = partial(_linear, encoder=encoder)
+    for name, encoder in encoders.items():
+        methods[f"Transformer, {name}"] = partial(_fine_tuned, encoder=encoder)
+    return methods
+
+
+def _linear(task: Task, _seed: int, *, encoder: Path) -> Outcome:
+    return logistic_on_embeddings(task, encoder)
+
+
+def _fine_tuned(task: Task, seed: int, *, encoder: Path) -> Outcome:
+    return fine_tuned(task, encoder, seed)
 
 
 def kept(task: Task, seed: int, method: Method, name: str) -> Outcome:
@@ -117,7 +140,7 @@ def measured(task: Task, share: float, seed: int, name: str, outcome: Outcome) -
     """Score one method on a share of the labels, and print how it went."""
     found = agreement(task, outcome.labels)
     print(
-        f"{task.name:28} {share:5.0%} {name:44} {found.macro_f1:.4f} "
+        f"{task.name:28} {share:5.0%} {name:52} {found.macro_f1:.4f} "
         f"{found.accuracy:.4f} {outcome.fit_seconds:8.1f} s",
         flush=True,
     )
@@ -168,5 +191,5 @@ def means(
             by_group = [np.mean([r["macro_f1"] for r in own if r["group"] == g]) for g in groups]
             found[method][f"{share:g}"] = float(np.mean(by_group))
         figures = "  ".join(f"{value:.4f}" for value in found[method].values())
-        print(f"{method:44} {figures}", flush=True)
+        print(f"{method:52} {figures}", flush=True)
     return found

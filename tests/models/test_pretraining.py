@@ -103,6 +103,22 @@ def test_the_number_of_threads_changes_no_bit(files, tmp_path):
     assert_same_weights(two, PretrainedEncoder.load(files / "whole"))
 
 
+def test_embeddings_of_genes_start_from_what_goes_together(files, tmp_path):
+    """One step of almost no length leaves them where they started."""
+    still = replace(TINY, n_steps=1, learning_rate=1e-12)
+    cells = files / "atlas.h5ad"
+    together, noise = (
+        pretrain(cells, tmp_path / name, config=replace(still, gene_start=name))
+        for name in ("coexpression", "random")
+    )
+    length = {e: np.sqrt((e.arrays["gene.weight"] ** 2).mean()) for e in (together, noise)}
+    assert length[together] > 0.3
+    assert length[noise] < 0.03
+    assert together.arrays["cls"].tolist() == noise.arrays["cls"].tolist()
+    with pytest.raises(InputError, match="gene_start was 'random', now 'coexpression'"):
+        pretrain(cells, tmp_path / "random", config=replace(still, n_steps=1), resume=True)
+
+
 def test_the_seed_decides(files, tmp_path):
     short = replace(TINY, n_steps=2)
     one, other = (

@@ -11,6 +11,7 @@ from atlash.config.learning import BuildConfig, HierarchySource, Quantisation, T
 from atlash.config.pretraining import (
     EmbedConfig,
     FineTuneConfig,
+    GeneStart,
     PretrainConfig,
     Sampling,
     TransformerConfig,
@@ -27,6 +28,7 @@ __all__ = [
     "CountLaw",
     "EmbedConfig",
     "FineTuneConfig",
+    "GeneStart",
     "HierarchySource",
     "InputConfig",
     "LearnConfig",

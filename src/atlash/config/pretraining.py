@@ -12,6 +12,8 @@ Sampling = Literal["random", "expressed"]
 """Which genes of a cell become tokens, where it expresses more than there is room for."""
 ValueForm = Literal["bins", "continuous"]
 """How a gene's value enters; see :mod:`atlash.nn.gene_tokens`."""
+GeneStart = Literal["coexpression", "random"]
+"""What the embeddings of genes start from; see :mod:`atlash.models.gene_axes`."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class TransformerConfig:
     """
 
     n_tokens: int = 512
-    sampling: Sampling = "random"
+    sampling: Sampling = "expressed"
     values: ValueForm = "bins"
     n_bins: int = 51
     width: int = 128
@@ -60,6 +62,9 @@ class PretrainConfig:
     n_genes
         Most genes of the vocabulary; each file names its most variable in turn. All, if there
         are fewer.
+    gene_start
+        ``"coexpression"`` starts from embeddings that are alike for genes expressed together, by
+        principal components of up to 32,768 cells; ``"random"`` from noise, as published.
     mask_ratios
         Shares of a cell's tokens whose values are hidden, above 0 and below 1; each cell of each
         step draws one.
@@ -97,6 +102,7 @@ class PretrainConfig:
 
     model: TransformerConfig = field(default_factory=TransformerConfig)
     n_genes: int = 8000
+    gene_start: GeneStart = "coexpression"
     mask_ratios: tuple[float, ...] = (0.25, 0.5, 0.75)
     cls_weight: float = 1.0
     unknown_domain: float = 0.5

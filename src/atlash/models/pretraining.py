@@ -19,6 +19,7 @@ from atlash.errors import InputError, TrainingError
 from atlash.models.cell_stream import CellStream, Rows
 from atlash.models.checkpoint import History, Settings, read_checkpoint, write_checkpoint
 from atlash.models.domains import read_domains
+from atlash.models.gene_axes import gene_directions
 from atlash.models.model_folder import check_new
 from atlash.models.pretrain_options import check_pretrain_config
 from atlash.models.vocabulary import Vocabulary, learn_vocabulary
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from atlash.config import PretrainConfig
+    from atlash.data.normalize import BoundSource
     from atlash.data.source import Cells, CellSource
     from atlash.models.domains import Domains
     from atlash.nn.gene_transformer import GeneTransformer, Sentences
@@ -148,6 +150,7 @@ def _begin(
             config.model,
             len(vocabulary),
             len(domains.names),
+            directions=_directions(bounds, request, world),
             random_state=request.random_state,
         )
     else:
@@ -163,6 +166,21 @@ def _begin(
         learner.resume(checkpoint.n_steps, checkpoint.moments)
         history = checkpoint.history
     return _Job(request, world, stream, vocabulary, settings), learner, history
+
+
+def _directions(
+    bounds: Sequence[BoundSource], request: PretrainRequest, world: World
+) -> NDArray[np.float32] | None:
+    """Return what the embeddings of genes begin with, if it is to be learned from the cells."""
+    config = request.config
+    if config.gene_start == "random":
+        return None
+    return gene_directions(
+        bounds,
+        config.model.width,
+        random_state=request.random_state,
+        progress=config.progress and world.is_first,
+    )
 
 
 def _gradients(

@@ -187,14 +187,22 @@ class _Layer(nn.Module):
 
 
 def make_transformer(
-    config: TransformerConfig, n_genes: int, n_domains: int, *, random_state: int
+    config: TransformerConfig,
+    n_genes: int,
+    n_domains: int,
+    *,
+    directions: NDArray[np.float32] | None = None,
+    random_state: int,
 ) -> GeneTransformer:
-    """Return a Transformer of random weights, the same on every machine.
+    """Return a Transformer to begin with, of random weights that are the same on every machine.
 
     Parameters
     ----------
     config, n_genes, n_domains
         See :class:`GeneTransformer`.
+    directions
+        What embeddings of genes begin with ``(n_genes, width)``, beside a little noise; ``None``
+        for the noise alone.
     random_state
         Seed of the weights; torch's own generator is neither used nor moved.
     """
@@ -211,6 +219,8 @@ def make_transformer(
                 module.weight.normal_(0, module.in_features**-0.5, generator=generator)
             elif isinstance(module, nn.LayerNorm):
                 module.weight.fill_(1.0)
+        if directions is not None:
+            model.gene.weight += torch.from_numpy(directions)
     return model
 
 
