@@ -59,7 +59,7 @@ def test_codes_are_the_head_of_the_states_and_components_a_projection(encoder, t
     X = draw_cells()
     found = encoder.encode(X, EVERYTHING)
     model = make_transformer(SHAPE, N_KNOWN, 3, random_state=0).eval()
-    tokens = tokenise(known_columns(X, token), n_tokens=12, sampling="random", seed=0)
+    tokens = tokenise(known_columns(X, token), n_tokens=12, sampling=SHAPE.sampling, seed=0)
     states = embed_tokens(model, tokens, SHAPE, device=torch.device("cpu"))
     expected = states.astype(float) @ encoder.head + encoder.head_bias
     np.testing.assert_allclose(found.z, expected, rtol=1e-4, atol=1e-5)
