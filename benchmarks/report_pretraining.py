@@ -11,23 +11,36 @@ Result = dict[str, Any]
 def pretraining(result: Result) -> list[str]:
     """Lay out macro-F1 with few labels, and what each method and pre-training cost."""
     runs = result["runs"]
-    places = list(dict.fromkeys((row["share"], row["group"]) for row in runs))
-    columns = [f"{share:.0%} of {group}" for share, group in places]
+    lines: list[str] = []
+    for share in dict.fromkeys(row["share"] for row in runs):
+        lines += [*_scores([row for row in runs if row["share"] == share], share), ""]
+    return [*lines, *_speeds(runs), "", _cost(result["pretraining"]), "", _labels(runs)]
+
+
+def _scores(runs: list[Result], share: float) -> list[str]:
+    """Lay out the macro-F1 of each method at one share of labels, means over draws."""
+    groups = list(dict.fromkeys(row["group"] for row in runs))
     lines = [
-        "| macro-F1 | " + " | ".join(columns) + " | seconds to learn | cells a second |",
-        "|---" * (len(columns) + 3) + "|",
+        f"| macro-F1, {share:.0%} of the labels | {' | '.join(groups)} | mean |",
+        "|---" * (len(groups) + 2) + "|",
     ]
     for method in dict.fromkeys(row["method"] for row in runs):
         own = [row for row in runs if row["method"] == method]
-        scores = [
-            f"{fmean(row['macro_f1'] for row in own if (row['share'], row['group']) == place):.3f}"
-            for place in places
-        ]
+        scores = [fmean(row["macro_f1"] for row in own if row["group"] == g) for g in groups]
+        figures = [f"{score:.3f}" for score in (*scores, fmean(scores))]
+        lines.append(f"| {method} | {' | '.join(figures)} |")
+    return lines
+
+
+def _speeds(runs: list[Result]) -> list[str]:
+    lines = ["| method | seconds to learn, median | cells a second |", "|---|---|---|"]
+    for method in dict.fromkeys(row["method"] for row in runs):
+        own = [row for row in runs if row["method"] == method]
         seconds, speed = (
             median(row[figure] for row in own) for figure in ("fit_seconds", "cells_a_second")
         )
-        lines.append(f"| {method} | {' | '.join(scores)} | {seconds:.1f} | {speed:,.0f} |")
-    return [*lines, "", _cost(result["pretraining"]), "", _labels(runs)]
+        lines.append(f"| {method} | {seconds:,.1f} | {speed:,.0f} |")
+    return lines
 
 
 def _cost(spent: Result) -> str:

@@ -148,6 +148,28 @@ def test_ctrl_c_keeps_all_steps_and_the_run_goes_on_bit_by_bit(files, tmp_path):
     assert_same_weights(resumed, PretrainedEncoder.load(files / "whole"))
 
 
+def test_a_second_run_into_the_folder_is_refused(files, tmp_path):
+    place = tmp_path / "shared"
+    with start("wait", files / "atlas.h5ad", place) as child:
+        try:
+            assert child.stdout.readline() == "learning\n", child.stderr.read()
+            with pytest.raises(OutputError, match="Another process is pre-training into"):
+                pretrain(files / "atlas.h5ad", place, resume=True)
+            child.communicate("go on\n", timeout=60)
+        finally:
+            child.kill()
+    whole = PretrainedEncoder.load(files / "whole")
+    assert_same_weights(PretrainedEncoder.load(place), whole)
+
+
+@pytest.mark.parametrize("told", ["2", "many"])
+def test_an_environment_of_several_processes_needs_torchrun(files, tmp_path, monkeypatch, told):
+    monkeypatch.setenv("WORLD_SIZE", told)
+    with pytest.raises(InputError, match="unset WORLD_SIZE"):
+        pretrain(files / "atlas.h5ad", tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
 def test_two_processes_learn_what_one_does(files, tmp_path):
     """Real processes, joined by gloo as torchrun does; equal but for rounding."""
     with socket.socket() as probe:

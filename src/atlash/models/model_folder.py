@@ -11,14 +11,14 @@ import hashlib
 import json
 import os
 import re
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from atlash.data.write import atomic_path, check_folder
 from atlash.errors import FileFormatError, OutputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 MANIFEST = "manifest.json"
@@ -129,6 +129,44 @@ def read_part(folder: Path, facts: Mapping[str, Any], name: str) -> bytes:
         msg = f"{str(path)!r} is not what was saved. Take the folder from a copy."
         raise FileFormatError(msg)
     return content
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep other processes from learning into a folder, which is made if it is not there.
+
+    The system frees it when the process ends, however it ends. On a system without locks nothing
+    is held.
+
+    Raises
+    ------
+    OutputError
+        If another process holds it.
+    """
+    with suppress(OSError):  # if it was not for being there, the first file will say why
+        folder.mkdir()
+    try:
+        import fcntl  # POSIX alone has it
+
+        descriptor = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError):
+        yield
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        msg = (
+            f"Another process is pre-training into {str(folder)!r}, and is left to do so. Wait "
+            "for it, stop it, or choose another name."
+        )
+        raise OutputError(msg) from error
+    except OSError:  # a file system without locks
+        pass
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def check_new(folder: Path) -> None:

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from atlash.models.cell_stream import CellStream, Rows
 from atlash.models.checkpoint import History, Settings, read_checkpoint, write_checkpoint
 from atlash.models.domains import read_domains
 from atlash.models.gene_axes import gene_directions
-from atlash.models.model_folder import check_new
+from atlash.models.model_folder import check_new, held
 from atlash.models.pretrain_options import check_pretrain_config
 from atlash.models.vocabulary import Vocabulary, learn_vocabulary
 from atlash.nn.device import resolve_device
@@ -103,7 +103,10 @@ def run(cells: Cells | Sequence[Cells], request: PretrainRequest) -> None:
         _check_parts(request.config.batch_size, world)
         world.wait()  # until all have looked at the folder, as the first will write to it
         job, learner, history = _begin(sources, domains, request, world)
-        _learn(job, learner, history)
+        with held(request.folder) if world.is_first else nullcontext():
+            if learner.n_steps == 0 and world.is_first and not request.resume:
+                check_new(request.folder)  # another run may have come first
+            _learn(job, learner, history)
         world.wait()
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+_NEEDED = ("RANK", "MASTER_ADDR", "MASTER_PORT")
+"""What else torchrun sets, so that the processes find each other."""
+
 
 @dataclass(frozen=True)
 class World:
@@ -65,9 +68,10 @@ def joined_world(device: torch.device) -> Iterator[World]:
     Raises
     ------
     InputError
-        If there are more processes on this machine than GPUs.
+        If there are more processes on this machine than GPUs, or the environment tells of
+        several without saying how to find them.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    size = _world_size()
     if size == 1:
         yield World(0, 1, device)
         return
@@ -86,3 +90,24 @@ def joined_world(device: torch.device) -> Iterator[World]:
         yield World(distributed.get_rank(), size, device)
     finally:
         distributed.destroy_process_group()
+
+
+def _world_size() -> int:
+    """Return the number of processes that the environment tells of.
+
+    Raises
+    ------
+    InputError
+        If it is no number, or more than one and the others cannot be found.
+    """
+    told = os.environ.get("WORLD_SIZE", "1")
+    missing = [name for name in _NEEDED if not os.environ.get(name)]
+    if told.isdecimal() and (int(told) <= 1 or not missing):
+        return max(1, int(told))
+    msg = (
+        f"The environment says WORLD_SIZE={told}, as torchrun does for several processes, but "
+        f"{'not ' + ', '.join(missing) if missing else 'that is no number'}. Start with "
+        "`torchrun --nproc-per-node 2 -m atlash pretrain ...`, or unset WORLD_SIZE to learn in "
+        "one process."
+    )
+    raise InputError(msg)
