@@ -34,6 +34,7 @@ BENCHMARKS = {
     "clustering-depth": "benchmarks.clustering_depth",
     "clustering-development": "benchmarks.clustering_development",
     "trajectory": "benchmarks.trajectory",
+    "clustering-batches": "benchmarks.clustering_batches",
     "integration": "benchmarks.integration",
     "long-tail": "benchmarks.long_tail",
     "long-tail-development": "benchmarks.long_tail_development",

@@ -86,6 +86,25 @@ class Path:
     effect: float = 0.9
 
 
+@dataclass(frozen=True)
+class Batching:
+    """Batches of discrete types.
+
+    Parameters
+    ----------
+    n_batches
+        Number of batches.
+    evenness
+        Of the Dirichlet distribution by which a type is dealt to batches; small is uneven.
+    effect
+        Deviation of a batch's log effect on each gene; that of its own in each type is half.
+    """
+
+    n_batches: int
+    evenness: float
+    effect: float
+
+
 DISCRETE = (
     Discrete(),
     Discrete(depth=400),
@@ -134,6 +153,19 @@ def simulated_set(name: str, *, factors: Factors | None = None) -> ClusterSet:
     counts = _counts(logs, depth, rng)
     genes = np.array([f"g{j}" for j in range(recipe.n_genes)])
     return ClusterSet(name, counts, genes, np.array([f"t{kind}" for kind in kinds]))
+
+
+def batched_cells(
+    recipe: Discrete, batching: Batching, rng: np.random.Generator
+) -> tuple[sp.csr_matrix, NDArray[np.int64], NDArray[np.int64]]:
+    """Draw cells in batches; return counts, types and batches."""
+    logs, kinds = _discrete(recipe, rng)
+    n_types, n_batches = int(kinds.max()) + 1, batching.n_batches
+    shares = rng.dirichlet(np.full(n_batches, batching.evenness), size=n_types)
+    batch = np.array([rng.choice(n_batches, p=shares[kind]) for kind in kinds])
+    common = rng.normal(0, batching.effect, (n_batches, recipe.n_genes))
+    own = rng.normal(0, batching.effect / 2, (n_batches, n_types, recipe.n_genes))
+    return _counts(logs + common[batch] + own[batch, kinds], recipe.depth, rng), kinds, batch
 
 
 def _discrete(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import anndata as ad
     from numpy.typing import NDArray
 
+    from atlash.clustering.mixing import Mixing
     from atlash.clustering.places import Places
     from atlash.clustering.sketch import Sketch
     from atlash.config import ClusterConfig
@@ -193,17 +194,15 @@ def _some_of_each(labels: NDArray[np.int32]) -> NDArray[np.int64]:
 
 
 def _mixing(cells: Cells, places: NDArray[np.float32]) -> dict[str, float]:
-    from atlash.clustering.mixing import kept_neighbours, mixing
-    from atlash.graph.neighbours import nearest
+    from atlash.clustering.mixing import kept_neighbours
 
-    whole = mixing(nearest(places, n_neighbors=N_NEAR, n_threads=1).rows, cells.batches)
+    whole = mixing_of(places, cells.batches)
     within = []
     for name in np.unique(cells.types):
         rows = np.flatnonzero(cells.types == name)
         sizes = np.bincount(cells.batches[rows])
         if (sizes >= LEAST_OF_TYPE).sum() > 1:
-            near = nearest(places[rows], n_neighbors=N_NEAR, n_threads=1).rows
-            within.append(mixing(near, cells.batches[rows]).entropy)
+            within.append(mixing_of(places[rows], cells.batches[rows]).entropy)
     return {
         "ilisi": whole.ilisi,
         "entropy": whole.entropy,
@@ -211,6 +210,14 @@ def _mixing(cells: Cells, places: NDArray[np.float32]) -> dict[str, float]:
         "entropy_within_types": fmean(within),
         "kept_neighbours": kept_neighbours(cells.places, places, cells.batches, n_threads=1),
     }
+
+
+def mixing_of(places: NDArray[np.float32], batches: NDArray[np.int32]) -> Mixing:
+    """Return how batches mix among the 50 nearest of each cell."""
+    from atlash.clustering.mixing import mixing
+    from atlash.graph.neighbours import nearest
+
+    return mixing(nearest(places, n_neighbors=N_NEAR, n_threads=1).rows, batches)
 
 
 def _short(value: object) -> object:

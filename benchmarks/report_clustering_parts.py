@@ -157,7 +157,24 @@ def _target(name: str, value: float, most: float, form: str) -> str:
     return f"| {name} | {most:g} | {value:{form}} | {verdict} |"
 
 
+def clustering_batches(result: Result) -> list[str]:
+    """Lay out what is mixed and what types keep, a row for each kind of set."""
+    rows = result["rows"]
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    lines = [
+        "| own type among the nearest; iLISI | " + " | ".join(methods) + " |",
+        "|---" * (len(methods) + 1) + "|",
+    ]
+    for design in dict.fromkeys(row["design"] for row in rows):
+        own = {row["method"]: row for row in rows if row["design"] == design}
+        figures = [f"{own[name]['purity']:.3f}; {own[name]['ilisi']:.3f}" for name in methods]
+        lines.append(f"| {design} | {' | '.join(figures)} |")
+    seeds = f"Sets drawn of each recipe: {result['n_seeds']}; harmonypy {result['harmonypy']}."
+    return [*lines, "", seeds]
+
+
 SECTIONS = {
+    "clustering_batches": clustering_batches,
     "clustering_ablation": clustering_ablation,
     "clustering_buckets": clustering_buckets,
     "clustering_depth": clustering_depth,

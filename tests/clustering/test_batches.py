@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from atlash.clustering._batches import add_points, fill_shares, move
 from atlash.clustering.batch_offsets import BatchOffsets
-from atlash.clustering.batches import BatchConfig, Points, SoftClusters, _offsets, correct
+from atlash.clustering.batches import BatchConfig, Points, SoftClusters, _noise, _offsets, correct
 from atlash.clustering.mixing import kept_neighbours, mixing
 from atlash.errors import EmptyInputError, InvalidValuesError
 from atlash.graph.neighbours import nearest
@@ -154,7 +154,8 @@ def test_offsets_are_the_ridge_regression_in_each_cluster(seed, n_clusters, n_ax
     mass = rng.uniform(0.5, 50, (N_BATCHES, n_clusters))
     means = rng.normal(size=(N_BATCHES, n_clusters, n_axes))
     config = BatchConfig(mean_ridge=1e30)  # no mean offset
-    found = _offsets(mass, mass[..., None] * means, mass.sum(axis=1), config)
+    sums = mass[..., None] * means
+    found = _offsets(mass, sums, mass.sum(axis=1), config.ridge, config)
     share = mass.sum(axis=1) / mass.sum()
     for k in range(n_clusters):
         ridge = config.ridge + config.expected_ridge * share * mass[:, k].sum()
@@ -164,10 +165,50 @@ def test_offsets_are_the_ridge_regression_in_each_cluster(seed, n_clusters, n_ax
         np.testing.assert_allclose(found[:, k], solved[1:], atol=1e-9)
 
 
+def clusters_of_cells(spread, *, n_clusters=60, n_batches=5, seed=0):
+    """Sums of cells of variance 1 an axis, in batches whose offsets deviate by ``spread``."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(10, 60, (n_batches, n_clusters))
+    sums, squares = np.empty((*sizes.shape, N_AXES)), np.empty(sizes.shape)
+    for place, size in np.ndenumerate(sizes):
+        offset = spread * rng.normal(size=N_AXES)
+        cells = 5 * place[1] + offset + rng.normal(size=(size, N_AXES))
+        sums[place], squares[place] = cells.sum(axis=0), np.square(cells).sum()
+    return sizes.astype(float), sums, squares
+
+
+@pytest.mark.parametrize("spread", [0.2, 0.5, 2.0])
+def test_noise_is_the_variance_of_cells_over_that_of_offsets(spread):
+    assert _noise(*clusters_of_cells(spread)) == pytest.approx(spread**-2, rel=0.2)
+
+
+def test_batches_that_differ_by_chance_alone_have_no_offsets():
+    assert np.median([_noise(*clusters_of_cells(0.0, seed=k)) for k in range(5)]) > 500
+
+
+def test_clusters_of_one_batch_each_tell_of_no_offset():
+    mass, sums, squares = clusters_of_cells(1.0, n_batches=1)
+    assert _noise(mass, sums, squares) > 1e6
+    assert np.isfinite(_noise(0 * mass, 0 * sums, 0 * squares))
+
+
+def test_a_batch_that_differs_by_chance_alone_stays():
+    """Types that batches hold unevenly are no offset either."""
+    rng = np.random.default_rng(0)
+    Z, _, types = simulated(2000, shift=0.0)
+    batches = np.array([rng.choice(3, p=np.roll([0.5, 0.3, 0.2], t)) for t in types])
+    careless, careful = (
+        np.linalg.norm(correct(Z, batches, config=BatchConfig(caution=k)).places - Z, axis=1)
+        for k in (0.0, 1.0)
+    )
+    assert careful.mean() < 0.6 * careless.mean()
+    assert careful.mean() < 0.015 * np.linalg.norm(Z, axis=1).mean()
+
+
 def test_offsets_without_cells_are_the_mean_offset():
     mass = np.array([[900.0, 500.0], [900.0, 0.0]])
     sums = mass[..., None] * np.array([[[1.0], [0.0]], [[-1.0], [0.0]]])
-    found = _offsets(mass, sums, np.array([1400.0, 900.0]), BatchConfig())
+    found = _offsets(mass, sums, np.array([1400.0, 900.0]), 10.0, BatchConfig())
     assert found[1, 0, 0] < -0.8
     assert found[1, 1, 0] < -0.6
 
@@ -205,8 +246,10 @@ def test_sums_are_those_of_shares(kernel_input):
     weight = np.arange(1.0, 31)
     moved = 2 * points + 1
     mass, sums, directions = np.empty((3, 5)), np.empty((3, 5, N_AXES)), np.empty((5, N_AXES))
+    squares, squared = np.empty((3, 5)), np.arange(30.0, 60)
     clusters = SoftClusters(centres[1], log_weights[1], 7.0)
-    add_points(Points(points, weight, batch), moved, clusters, mass, sums, directions)
+    given_points = Points(points, weight, batch, squared)
+    add_points(given_points, moved, clusters, mass, sums, squares, directions)
     shares = np.array(
         [
             slow_shares(z, centres[1], log_weights[1, b], 7.0)
@@ -218,6 +261,7 @@ def test_sums_are_those_of_shares(kernel_input):
     np.testing.assert_allclose(directions, part.T @ unit)
     for b in range(N_BATCHES):
         np.testing.assert_allclose(mass[b], part[batch == b].sum(axis=0))
+        np.testing.assert_allclose(squares[b], squared[batch == b] @ part[batch == b])
         np.testing.assert_allclose(sums[b], part[batch == b].T @ points[batch == b])
 
 

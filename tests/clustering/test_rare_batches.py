@@ -16,11 +16,11 @@ WEAK = np.argsort(SHARES)
 OF_TYPE, OF_BATCH = WEAK[:25], WEAK[25:50]
 
 
-def drawn(rare, batch, *, strength=2.0, seed=0):
+def drawn(rare, batch, *, own=2.0, strength=2.0, seed=0):
     """Return counts: rare cells have much of 25 weak genes, those of batch 1 of 25 others."""
     rng = np.random.default_rng(seed)
     shares = np.tile(SHARES, (len(batch), 1))
-    shares[np.ix_(rare, OF_TYPE)] = 2 * SHARES.mean()
+    shares[np.ix_(rare, OF_TYPE)] = own * SHARES.mean()
     shares[np.ix_(batch == 1, OF_BATCH)] = strength * SHARES.mean()
     mean = shares / shares.sum(axis=1, keepdims=True)
     mean *= rng.lognormal(np.log(600), 0.3, len(batch))[:, None]
@@ -72,7 +72,7 @@ def test_batches_brought_together_leave_a_rare_type(quiet):
     batch = np.arange(N_CELLS) % 2
     rare = np.arange(N_RARE)
     cells = ad.AnnData(
-        sp.csr_matrix(drawn(rare, batch)),
+        sp.csr_matrix(drawn(rare, batch, own=3.0, strength=0.25, seed=2)),
         obs=pd.DataFrame({"batch": batch.astype(str)}, index=[f"c{n}" for n in range(N_CELLS)]),
         var=pd.DataFrame(index=[f"gene{number}" for number in range(N_GENES)]),
     )

@@ -54,19 +54,22 @@ def add_points(  # noqa: PLR0917 - numba takes arguments by position
     clusters: SoftClusters,
     mass: Doubles,
     sums: Doubles,
+    squares: Doubles,
     directions: Doubles,
 ) -> None:
     """Share points, as they are where ``moved`` says, out over soft clusters, and add them up.
 
     ``mass (n_batches, K)`` gets the cells, ``sums (n_batches, K, d)`` the points as they were
-    given, ``directions (K, d)`` the unit vectors of the points where they are now.
+    given, ``squares (n_batches, K)`` the squared lengths of their cells, ``directions (K, d)``
+    the unit vectors of the points where they are now.
     """
-    places, weight, batch = points
+    places, weight, batch, squared = points
     centres, log_weights, sharpness = clusters
     n_axes, n_clusters = centres.shape
     shares = np.empty(n_clusters, dtype=np.float64)
     mass[:] = 0
     sums[:] = 0
+    squares[:] = 0
     directions[:] = 0
     for i in range(len(places)):
         b = batch[i]
@@ -75,6 +78,7 @@ def add_points(  # noqa: PLR0917 - numba takes arguments by position
         for k in range(n_clusters):
             part = weight[i] * shares[k]
             mass[b, k] += part
+            squares[b, k] += part * squared[i]
             for d in range(n_axes):
                 sums[b, k, d] += part * places[i, d]
                 directions[k, d] += part * inverse * moved[i, d]

@@ -2,12 +2,15 @@
 
 After Harmony (Korsunsky et al., Nature Methods 2019): rounds of a soft k-means on directions, in
 which a batch is held off clusters that it already fills more than others do, and of a ridge
-regression of places on batches within each cluster; what the batch explains is taken off. Four
-things are different. Both steps learn from the means of cells of one bucket and one batch, so that
-their cost does not grow with the cells. Clusters are broad at first and become narrow, so
-that strong offsets, which keep batches in clusters of their own, are seen. Offsets shrink towards
-the batch's mean offset over all clusters, not towards none. And what is learned is a function of a
-cell's place and its batch alone, which new cells of these batches go through as well.
+regression of places on batches within each cluster; what the batch explains is taken off. Five
+things are different. Both steps learn from the means of cells of one bucket and one
+batch, so that their cost does not grow with the cells. Clusters are broad at first and become
+narrow, so that strong offsets, which keep batches in clusters of their own, are seen. Where the
+means of batches differ little more than chance lets them, offsets shrink and batches may fill
+clusters as they do: they may hold types unevenly, and what hardly differs is left alone. Offsets
+shrink towards the batch's mean offset over all clusters, not towards none. And what is learned is
+a function of a cell's place and its batch alone, which new cells of these batches go through as
+well.
 """
 
 from __future__ import annotations
@@ -48,7 +51,12 @@ class BatchConfig:
     theta
         How strongly a batch is held off clusters that it fills too much; 0 not at all.
     ridge
-        Weight of the prior of an offset, in cells.
+        Least weight of the prior of an offset, in cells.
+    caution
+        The weight is so many times the noise of a round, the variance of cells over that of
+        offsets as its clusters show them, and ``theta`` is divided by as much and one. Once is
+        right where cells of a cluster are all alike; more keeps types apart that batches hold
+        unevenly within it, and mixes less.
     expected_ridge
         The same, as a share of the cells that the batch would have in the cluster were it mixed
         well: where it has far fewer, its few cells are not asked.
@@ -67,6 +75,7 @@ class BatchConfig:
     first_sigma: float = 3.2
     theta: float = 2.0
     ridge: float = 10.0
+    caution: float = 1.0
     expected_ridge: float = 0.2
     mean_ridge: float = 50.0
     n_rounds: int = 10
@@ -139,11 +148,20 @@ def correct(
 
 
 class Points(NamedTuple):
-    """Means of cells of one bucket and one batch: where, how many cells, and which batch."""
+    """Means of cells of one bucket and one batch.
+
+    Attributes
+    ----------
+    places, weight, batch
+        Where, how many cells, and of which batch.
+    squared
+        Mean squared length of the cells: what their mean does not tell.
+    """
 
     places: Doubles
     weight: Doubles
     batch: NDArray[np.int32]
+    squared: Doubles
 
     @property
     def sizes(self) -> Doubles:
@@ -162,8 +180,9 @@ class SoftClusters(NamedTuple):
 def _points(
     places: NDArray[np.float32], batch: NDArray[np.int32], n_buckets: int, n_threads: int | None
 ) -> Points:
+    squared = np.square(places.astype(np.float64)).sum(axis=1)
     if len(places) <= n_buckets:
-        return Points(places.astype(np.float64), np.ones(len(places)), batch)
+        return Points(places.astype(np.float64), np.ones(len(places)), batch, squared)
     centres = learn_centres(places, n_buckets, random_state=0, n_threads=n_threads)
     bucket = assign(places, centres, n_threads=n_threads).astype(np.int64)
     n_batches = int(batch.max()) + 1
@@ -171,7 +190,10 @@ def _points(
     weight = np.bincount(which).astype(np.float64)
     sums = [np.bincount(which, column, len(pairs)) for column in places.T]
     return Points(
-        np.stack(sums, axis=1) / weight[:, None], weight, (pairs % n_batches).astype(np.int32)
+        np.stack(sums, axis=1) / weight[:, None],
+        weight,
+        (pairs % n_batches).astype(np.int32),
+        np.bincount(which, squared, len(pairs)) / weight,
     )
 
 
@@ -190,15 +212,19 @@ def _learn(
     shape = log_weights.shape
     none = (np.empty((0, *centres.shape)), np.empty((0, *shape)), np.empty(0))
     learned = BatchOffsets(*none, np.empty((0, *shape, centres.shape[1])))
+    noise = 0.0
     for number in range(n_rounds):
         sigma = max(config.sigma, config.first_sigma / 2**number)
+        theta = config.theta / (1 + config.caution * noise)
         sums = _Sums(points, moved, 2 / sigma, shape)
         for _ in range(config.n_steps):
-            log_weights, amid = sums.step(centres, log_weights, config.theta)
+            log_weights, amid = sums.step(centres, log_weights, theta)
             if sigma <= config.sigma:  # amid broad clusters, all centres would become one
                 centres = amid
         sums.add(centres, log_weights)
-        offsets = _offsets(sums.mass, sums.sums, points.sizes, config)
+        noise = _noise(sums.mass, sums.sums, sums.squares)
+        ridge = max(config.ridge, config.caution * noise)
+        offsets = _offsets(sums.mass, sums.sums, points.sizes, ridge, config)
         learned = _with_round(learned, centres, log_weights, 2 / sigma, offsets)
         before = moved.copy()
         move(
@@ -219,6 +245,7 @@ class _Sums:
         self._points, self._moved, self._sharpness = points, moved, sharpness
         self.mass = np.empty(shape)
         self.sums = np.empty((*shape, moved.shape[1]))
+        self.squares = np.empty(shape)
         self._directions = np.empty(self.sums.shape[1:])
 
     def add(self, centres: Doubles, log_weights: Doubles) -> None:
@@ -227,7 +254,10 @@ class _Sums:
 
         columns = np.ascontiguousarray(centres.T)
         clusters = SoftClusters(columns, log_weights, self._sharpness)
-        add_points(self._points, self._moved, clusters, self.mass, self.sums, self._directions)
+        add_points(
+            self._points, self._moved, clusters, self.mass, self.sums, self.squares,
+            self._directions,
+        )  # fmt: skip
 
     def step(
         self, centres: Doubles, log_weights: Doubles, theta: float
@@ -239,7 +269,31 @@ class _Sums:
         return log_weights + DAMPING * (wanted - log_weights), _unit(self._directions)
 
 
-def _offsets(mass: Doubles, sums: Doubles, sizes: Doubles, config: BatchConfig) -> Doubles:
+def _noise(mass: Doubles, sums: Doubles, squares: Doubles) -> float:
+    """Return the variance of cells over that of offsets, both estimated from the clusters.
+
+    It is the weight, in cells, of the prior of an offset. Where the means of batches differ by no
+    more than the chance of their cells lets them, there is no offset. By moments, as DerSimonian
+    & Laird, Controlled Clinical Trials 1986, over all clusters together: within a cluster of
+    ``N`` cells with variance ``s^2``, the sum over batches of ``n_b |m_b - m|^2`` is on average
+    ``(B - 1) s^2 + t^2 (N - sum_b n_b^2 / N)`` where offsets have variance ``t^2``.
+    """
+    cells = mass.sum(axis=0)
+    total = np.maximum(cells, TINY)
+    means = sums / np.maximum(mass, TINY)[..., None]
+    middle = sums.sum(axis=0) / total[:, None]
+    within = (squares - mass * np.square(means).sum(axis=2)).sum()
+    between = (mass * np.square(means - middle).sum(axis=2)).sum(axis=0)
+    n_batches = np.minimum(mass, 1).sum(axis=0)
+    variance = within / max(TINY, (cells - n_batches).sum())
+    excess = (between - np.maximum(n_batches - 1, 0) * variance).sum()
+    spread = excess / max(TINY, (cells - np.square(mass).sum(axis=0) / total).sum())
+    return float(variance / max(spread, TINY * max(variance, TINY)))
+
+
+def _offsets(
+    mass: Doubles, sums: Doubles, sizes: Doubles, ridge: float, config: BatchConfig
+) -> Doubles:
     """Return the ridge estimate of each batch's offset in each cluster ``(n_batches, K, d)``.
 
     With cells ``n_b``, mean ``m_b`` and prior weight ``r_b`` of a batch, the level ``a`` and the
@@ -247,7 +301,7 @@ def _offsets(mass: Doubles, sums: Doubles, sizes: Doubles, config: BatchConfig) 
     ``w_b = n_b / (n_b + r_b) (m_b - a)`` with ``a`` the mean of ``m_b`` weighted by
     ``n_b r_b / (n_b + r_b)``. What is left of each offset is filled with the batch's mean one.
     """
-    prior = config.ridge + config.expected_ridge * _even(mass, sizes)
+    prior = ridge + config.expected_ridge * _even(mass, sizes)
     trust = mass / (mass + prior)
     means = sums / np.maximum(mass, TINY)[..., None]
     say = trust * prior
