@@ -3,14 +3,13 @@
 After Harmony (Korsunsky et al., Nature Methods 2019): rounds of a soft k-means on directions, in
 which a batch is held off clusters that it already fills more than others do, and of a ridge
 regression of places on batches within each cluster; what the batch explains is taken off. Five
-things are different. Both steps learn from the means of cells of one bucket and one
-batch, so that their cost does not grow with the cells. Clusters are broad at first and become
-narrow, so that strong offsets, which keep batches in clusters of their own, are seen. Where the
-means of batches differ little more than chance lets them, offsets shrink and batches may fill
-clusters as they do: they may hold types unevenly, and what hardly differs is left alone. Offsets
-shrink towards the batch's mean offset over all clusters, not towards none. And what is learned is
-a function of a cell's place and its batch alone, which new cells of these batches go through as
-well.
+things are different. Both steps learn from the means of cells of one bucket and one batch, so that
+their cost does not grow with the cells. Clusters are broad at first and become narrow, so that
+strong offsets, which keep batches in clusters of their own, are seen. Where the means of batches
+differ little more than chance lets them, offsets shrink and batches may fill clusters as they do:
+they may hold types unevenly, and what hardly differs is left alone. Offsets shrink towards the
+batch's mean offset over all clusters, not towards none. And what is learned is a function of a
+cell's place and its batch alone, which new cells of these batches go through as well.
 """
 
 from __future__ import annotations
@@ -180,7 +179,7 @@ class SoftClusters(NamedTuple):
 def _points(
     places: NDArray[np.float32], batch: NDArray[np.int32], n_buckets: int, n_threads: int | None
 ) -> Points:
-    squared = np.square(places.astype(np.float64)).sum(axis=1)
+    squared = np.einsum("ij,ij->i", places, places, dtype=np.float64)  # no copy of all places
     if len(places) <= n_buckets:
         return Points(places.astype(np.float64), np.ones(len(places)), batch, squared)
     centres = learn_centres(places, n_buckets, random_state=0, n_threads=n_threads)
