@@ -96,7 +96,8 @@ def drawn(recipe: Discrete, batching: Batching, seed: int) -> Cells:
 
 def movers() -> dict[str, Mover]:
     """Return what moves cells, by name."""
-    from atlash.clustering.batches import BatchConfig, correct
+    from atlash.clustering.batch_estimates import BatchConfig
+    from atlash.clustering.batches import correct
 
     def ours(config: BatchConfig) -> Mover:
         return lambda cells: (

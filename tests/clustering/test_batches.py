@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atlash.clustering._batches import add_points, fill_shares, move
+from atlash.clustering.batch_estimates import BatchConfig, noise_of, offsets_of
 from atlash.clustering.batch_offsets import BatchOffsets
-from atlash.clustering.batches import BatchConfig, Points, SoftClusters, _noise, _offsets, correct
+from atlash.clustering.batches import Points, SoftClusters, correct
 from atlash.clustering.mixing import kept_neighbours, mixing
 from atlash.errors import EmptyInputError, InvalidValuesError
 from atlash.graph.neighbours import nearest
@@ -155,7 +156,7 @@ def test_offsets_are_the_ridge_regression_in_each_cluster(seed, n_clusters, n_ax
     means = rng.normal(size=(N_BATCHES, n_clusters, n_axes))
     config = BatchConfig(mean_ridge=1e30)  # no mean offset
     sums = mass[..., None] * means
-    found = _offsets(mass, sums, mass.sum(axis=1), config.ridge, config)
+    found = offsets_of(mass, sums, mass.sum(axis=1), config.ridge, config)
     share = mass.sum(axis=1) / mass.sum()
     for k in range(n_clusters):
         ridge = config.ridge + config.expected_ridge * share * mass[:, k].sum()
@@ -179,17 +180,17 @@ def clusters_of_cells(spread, *, n_clusters=60, n_batches=5, seed=0):
 
 @pytest.mark.parametrize("spread", [0.2, 0.5, 2.0])
 def test_noise_is_the_variance_of_cells_over_that_of_offsets(spread):
-    assert _noise(*clusters_of_cells(spread)) == pytest.approx(spread**-2, rel=0.2)
+    assert noise_of(*clusters_of_cells(spread)) == pytest.approx(spread**-2, rel=0.2)
 
 
 def test_batches_that_differ_by_chance_alone_have_no_offsets():
-    assert np.median([_noise(*clusters_of_cells(0.0, seed=k)) for k in range(5)]) > 500
+    assert np.median([noise_of(*clusters_of_cells(0.0, seed=k)) for k in range(5)]) > 500
 
 
 def test_clusters_of_one_batch_each_tell_of_no_offset():
     mass, sums, squares = clusters_of_cells(1.0, n_batches=1)
-    assert _noise(mass, sums, squares) > 1e6
-    assert np.isfinite(_noise(0 * mass, 0 * sums, 0 * squares))
+    assert noise_of(mass, sums, squares) > 1e6
+    assert np.isfinite(noise_of(0 * mass, 0 * sums, 0 * squares))
 
 
 def test_a_batch_that_differs_by_chance_alone_stays():
@@ -208,7 +209,7 @@ def test_a_batch_that_differs_by_chance_alone_stays():
 def test_offsets_without_cells_are_the_mean_offset():
     mass = np.array([[900.0, 500.0], [900.0, 0.0]])
     sums = mass[..., None] * np.array([[[1.0], [0.0]], [[-1.0], [0.0]]])
-    found = _offsets(mass, sums, np.array([1400.0, 900.0]), 10.0, BatchConfig())
+    found = offsets_of(mass, sums, np.array([1400.0, 900.0]), 10.0, BatchConfig())
     assert found[1, 0, 0] < -0.8
     assert found[1, 1, 0] < -0.6
 

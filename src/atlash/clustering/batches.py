@@ -14,11 +14,11 @@ cell's place and its batch alone, which new cells of these batches go through as
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from atlash.clustering.batch_estimates import TINY, BatchConfig, even_mass, noise_of, offsets_of
 from atlash.clustering.batch_offsets import BatchOffsets, check_batches
 from atlash.graph.buckets import assign, learn_centres
 from atlash.graph.work import as_places
@@ -32,55 +32,6 @@ CELLS_A_CLUSTER = 30
 """There is at most one soft cluster for so many cells of a batch of mean size."""
 DAMPING = 0.5
 """How far a step moves the weights of clusters; moved all the way, batches swing to and fro."""
-TINY = 1e-12
-
-
-@dataclass(frozen=True)
-class BatchConfig:
-    """How batches are brought together; chosen on simulated batches, not on real ones.
-
-    Parameters
-    ----------
-    n_clusters
-        Soft clusters, at most one for each 30 cells of a batch of mean size.
-    sigma
-        Width of a soft cluster in the last rounds, in squared distance of directions.
-    first_sigma
-        Width in the first round; it halves from round to round.
-    theta
-        How strongly a batch is held off clusters that it fills too much; 0 not at all.
-    ridge
-        Least weight of the prior of an offset, in cells.
-    caution
-        The weight is so many times the noise of a round, the variance of cells over that of
-        offsets as its clusters show them, and ``theta`` is divided by as much and one. Once is
-        right where cells of a cluster are all alike; more keeps types apart that batches hold
-        unevenly within it, and mixes less.
-    expected_ridge
-        The same, as a share of the cells that the batch would have in the cluster were it mixed
-        well: where it has far fewer, its few cells are not asked.
-    mean_ridge
-        Weight of the prior, no offset, of a batch's mean offset, in cells.
-    n_rounds, n_steps
-        Most rounds, and steps of k-means in each.
-    tolerance
-        Rounds end when cells move by less than this share of what they have moved in all.
-    n_buckets
-        Buckets whose means are learned from; up to so many cells, each stands for itself.
-    """
-
-    n_clusters: int = 50
-    sigma: float = 0.2
-    first_sigma: float = 3.2
-    theta: float = 2.0
-    ridge: float = 10.0
-    caution: float = 1.0
-    expected_ridge: float = 0.2
-    mean_ridge: float = 50.0
-    n_rounds: int = 10
-    n_steps: int = 10
-    tolerance: float = 0.03
-    n_buckets: int = 2000
 
 
 class Correction(NamedTuple):
@@ -221,9 +172,9 @@ def _learn(
             if sigma <= config.sigma:  # amid broad clusters, all centres would become one
                 centres = amid
         sums.add(centres, log_weights)
-        noise = _noise(sums.mass, sums.sums, sums.squares)
+        noise = noise_of(sums.mass, sums.sums, sums.squares)
         ridge = max(config.ridge, config.caution * noise)
-        offsets = _offsets(sums.mass, sums.sums, points.sizes, ridge, config)
+        offsets = offsets_of(sums.mass, sums.sums, points.sizes, ridge, config)
         learned = _with_round(learned, centres, log_weights, 2 / sigma, offsets)
         before = moved.copy()
         move(
@@ -263,53 +214,9 @@ class _Sums:
     ) -> tuple[Doubles, Doubles]:
         """Return weights that even batches out a little more, and centres amid their points."""
         self.add(centres, log_weights)
-        even = _even(self.mass, self._points.sizes)
+        even = even_mass(self.mass, self._points.sizes)
         wanted = theta * np.log((2 * even + TINY) / (self.mass + even + TINY))
         return log_weights + DAMPING * (wanted - log_weights), _unit(self._directions)
-
-
-def _noise(mass: Doubles, sums: Doubles, squares: Doubles) -> float:
-    """Return the variance of cells over that of offsets, both estimated from the clusters.
-
-    It is the weight, in cells, of the prior of an offset. Where the means of batches differ by no
-    more than the chance of their cells lets them, there is no offset. By moments, as DerSimonian
-    & Laird, Controlled Clinical Trials 1986, over all clusters together: within a cluster of
-    ``N`` cells with variance ``s^2``, the sum over batches of ``n_b |m_b - m|^2`` is on average
-    ``(B - 1) s^2 + t^2 (N - sum_b n_b^2 / N)`` where offsets have variance ``t^2``.
-    """
-    cells = mass.sum(axis=0)
-    total = np.maximum(cells, TINY)
-    means = sums / np.maximum(mass, TINY)[..., None]
-    middle = sums.sum(axis=0) / total[:, None]
-    within = (squares - mass * np.square(means).sum(axis=2)).sum()
-    between = (mass * np.square(means - middle).sum(axis=2)).sum(axis=0)
-    n_batches = np.minimum(mass, 1).sum(axis=0)
-    variance = within / max(TINY, (cells - n_batches).sum())
-    excess = (between - np.maximum(n_batches - 1, 0) * variance).sum()
-    spread = excess / max(TINY, (cells - np.square(mass).sum(axis=0) / total).sum())
-    return float(variance / max(spread, TINY * max(variance, TINY)))
-
-
-def _offsets(
-    mass: Doubles, sums: Doubles, sizes: Doubles, ridge: float, config: BatchConfig
-) -> Doubles:
-    """Return the ridge estimate of each batch's offset in each cluster ``(n_batches, K, d)``.
-
-    With cells ``n_b``, mean ``m_b`` and prior weight ``r_b`` of a batch, the level ``a`` and the
-    offsets ``w_b`` that make ``sum_b n_b |m_b - a - w_b|^2 + r_b |w_b|^2`` least are
-    ``w_b = n_b / (n_b + r_b) (m_b - a)`` with ``a`` the mean of ``m_b`` weighted by
-    ``n_b r_b / (n_b + r_b)``. What is left of each offset is filled with the batch's mean one.
-    """
-    prior = ridge + config.expected_ridge * _even(mass, sizes)
-    trust = mass / (mass + prior)
-    means = sums / np.maximum(mass, TINY)[..., None]
-    say = trust * prior
-    level = (say[..., None] * means).sum(axis=0) / np.maximum(say.sum(axis=0), TINY)[:, None]
-    own = trust[..., None] * (means - level)
-    total = np.maximum((mass * trust).sum(axis=1), TINY)
-    mean_offset = (mass[..., None] * own).sum(axis=1) / total[:, None]
-    mean_offset *= (sizes / (sizes + config.mean_ridge))[:, None]
-    return np.asarray(own + (1 - trust)[..., None] * mean_offset[:, None, :])
 
 
 def _with_round(
@@ -325,12 +232,6 @@ def _with_round(
         np.append(learned.sharpness, sharpness),
         np.append(learned.offsets, offsets[None], axis=0),
     )
-
-
-def _even(mass: Doubles, sizes: Doubles) -> Doubles:
-    """Return the cells of each batch in each cluster, were batches mixed evenly."""
-    even: Doubles = (sizes / sizes.sum())[:, None] * mass.sum(axis=0)
-    return even
 
 
 def _at_rest(points: Points, before: Doubles, after: Doubles, tolerance: float) -> bool:

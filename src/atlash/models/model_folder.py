@@ -145,28 +145,34 @@ def held(folder: Path) -> Iterator[None]:
     """
     with suppress(OSError):  # if it was not for being there, the first file will say why
         folder.mkdir()
+    descriptor = _locked(folder)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _locked(folder: Path) -> int | None:
+    """Return what holds the lock of a folder until it is closed, if the system has locks."""
     try:
         import fcntl  # POSIX alone has it
 
         descriptor = os.open(folder, os.O_RDONLY)
     except (ImportError, OSError):
-        yield
-        return
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+    except OSError as error:
+        if not isinstance(error, BlockingIOError):
+            return descriptor  # a file system without locks
         os.close(descriptor)
         msg = (
             f"Another process is pre-training into {str(folder)!r}, and is left to do so. Wait "
             "for it, stop it, or choose another name."
         )
         raise OutputError(msg) from error
-    except OSError:  # a file system without locks
-        pass
-    try:
-        yield
-    finally:
-        os.close(descriptor)
+    return descriptor
 
 
 def check_new(folder: Path) -> None:
