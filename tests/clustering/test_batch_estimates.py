@@ -16,7 +16,7 @@ def test_offsets_are_the_ridge_regression_in_each_cluster(seed, n_clusters, n_ax
     means = rng.normal(size=(N_BATCHES, n_clusters, n_axes))
     config = BatchConfig(mean_ridge=1e30)  # no mean offset
     sums = mass[..., None] * means
-    found = offsets_of(mass, sums, mass.sum(axis=1), config.ridge, config)
+    found = offsets_of(mass, sums, mass.sum(axis=1), ridge=config.ridge, config=config)
     share = mass.sum(axis=1) / mass.sum()
     for k in range(n_clusters):
         ridge = config.ridge + config.expected_ridge * share * mass[:, k].sum()
@@ -56,6 +56,6 @@ def test_clusters_of_one_batch_each_tell_of_no_offset():
 def test_offsets_without_cells_are_the_mean_offset():
     mass = np.array([[900.0, 500.0], [900.0, 0.0]])
     sums = mass[..., None] * np.array([[[1.0], [0.0]], [[-1.0], [0.0]]])
-    found = offsets_of(mass, sums, np.array([1400.0, 900.0]), 10.0, BatchConfig())
+    found = offsets_of(mass, sums, np.array([1400.0, 900.0]), ridge=10.0, config=BatchConfig())
     assert found[1, 0, 0] < -0.8
     assert found[1, 1, 0] < -0.6

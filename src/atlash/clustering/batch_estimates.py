@@ -91,7 +91,7 @@ def noise_of(mass: Doubles, sums: Doubles, squares: Doubles) -> float:
 
 
 def offsets_of(
-    mass: Doubles, sums: Doubles, sizes: Doubles, ridge: float, config: BatchConfig
+    mass: Doubles, sums: Doubles, sizes: Doubles, *, ridge: float, config: BatchConfig
 ) -> Doubles:
     """Return the ridge estimate of each batch's offset in each cluster ``(n_batches, K, d)``.
 

@@ -174,7 +174,7 @@ def _learn(
         sums.add(centres, log_weights)
         noise = noise_of(sums.mass, sums.sums, sums.squares)
         ridge = max(config.ridge, config.caution * noise)
-        offsets = offsets_of(sums.mass, sums.sums, points.sizes, ridge, config)
+        offsets = offsets_of(sums.mass, sums.sums, points.sizes, ridge=ridge, config=config)
         learned = _with_round(learned, centres, log_weights, 2 / sigma, offsets)
         before = moved.copy()
         move(
