@@ -176,6 +176,20 @@ def test_mining_has_no_second_phase_to_go_on_in(atlas_counts, options):
         build(atlas_counts, replace(options, train=mining))
 
 
+def test_a_pre_trained_encoder_finds_cells_that_look_mislabelled(atlas_counts, options):
+    wrong = atlas_counts.copy()
+    kinds = wrong.obs["cell_type"].cat
+    codes = kinds.codes.to_numpy().copy()
+    codes[::36] = (codes[::36] + 1) % 3
+    wrong.obs["cell_type"] = kinds.categories[codes]
+    guard = replace(options.train, mining=atlash.MiningConfig(steps_share=0))
+    table = build(wrong, replace(options, train=guard)).mined
+    suspicious = set(table.loc[table["status"] == "suspicious", "cell_id"])
+    planted = set(wrong.obs_names[::36])
+    assert len(suspicious & planted) >= len(planted) / 2
+    assert len(suspicious - planted) <= 3
+
+
 def test_types_with_parents_are_fine_tuned_too(atlas_counts, fresh_counts, options, tuned):
     parents = {"B cell": "lymphocyte", "T cell": "lymphocyte", "NK cell": "killer"}
     reference = build(atlas_counts, replace(options, hierarchy=parents))

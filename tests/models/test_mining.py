@@ -134,6 +134,7 @@ def test_the_second_phase_is_shorter_and_slower(tiny):
     assert again.n_steps == 9
     assert again.learning_rate == pytest.approx(0.1 * tiny.train.learning_rate)
     assert again.component_learning_rate == pytest.approx(0.1 * tiny.train.component_learning_rate)
+    assert second_phase(tiny.train, replace(MINING, steps_share=0)).n_steps == 0
 
 
 def seen_fold(cells, train_rows, held_out, config):
@@ -275,6 +276,17 @@ def test_mining_is_the_same_every_time_on_any_number_of_threads(noisy, tiny, min
         again = atlash.Reference.build(noisy[0], "cell_type", config=config)
         assert again.fingerprint == mined.fingerprint
         assert again.mined.equals(mined.mined)
+
+
+def test_without_a_second_phase_cells_are_left_out_all_the_same(noisy, tiny, mined):
+    alone = atlash.Reference.build(
+        noisy[0], "cell_type", config=mining_config(tiny, steps_share=0)
+    )
+    assert alone.mined.equals(mined.mined)
+    assert alone.info()["learned"]["mining"]["n_steps"] == 0
+    believed = atlash.Reference.build(noisy[0], "cell_type", config=tiny)
+    prints = {found.fingerprint for found in (alone, mined, believed)}
+    assert len(prints) == 3
 
 
 def test_new_cells_are_labelled_right_after_mining(mined, fresh_counts):

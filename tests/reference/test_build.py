@@ -252,7 +252,7 @@ def test_numbers_of_the_loss_are_in_range(name, values):
     [
         ("hard_share", (0.0, -0.1, 1.1, float("nan"))),
         ("mixed_share", (0.0, 1.0, float("nan"))),
-        ("steps_share", (0.0, 1.5)),
+        ("steps_share", (-0.1, 1.5, float("nan"))),
         ("rate_factor", (0.0, 2.0)),
         ("own_probability", (-0.1, 1.1, float("nan"))),
         ("own_agreement", (-0.1, 1.1)),

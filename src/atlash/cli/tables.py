@@ -57,9 +57,10 @@ def print_reference(
     facts.add_row("Held out", f"{learned['held_out_accuracy']:.1%} of cells labelled right")
     if "mining" in learned:
         mining = learned["mining"]
+        again = "learned again" if mining["n_steps"] else "listed"
         facts.add_row(
             "Mined",
-            f"{mining['n_hard']:,} hard cells learned again; "
+            f"{mining['n_hard']:,} hard cells {again}; "
             f"{mining['n_suspicious']:,} cells that look mislabelled left out of learning",
         )
     facts.add_row("Fingerprint", info["fingerprint"][:16])

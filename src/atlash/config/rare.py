@@ -137,7 +137,8 @@ class MiningConfig:
     mixed_share
         Share of hard cells among those that the second phase draws; the others are drawn evenly.
     steps_share
-        Steps of the second phase, as a share of those of the first.
+        Steps of the second phase, as a share of those of the first. 0: there is no second
+        phase, and all that mining does is to leave out cells that look mislabelled.
     rate_factor
         What the second phase multiplies learning rates with.
     guard

@@ -54,8 +54,10 @@ def second(
     Of a second phase that was cut short before its middle nothing is kept: its schedule begins
     with rising steps.
     """
-    draws = second_draw(mined, random_state=trainer.options.random_state)
     fold = whole_fold(cells, first.frozen, second_phase(first.config, mined.config))
+    if fold.config.n_steps == 0:
+        return learned, 0
+    draws = second_draw(mined, random_state=trainer.options.random_state)
     again = trainer.run([replace(fold, start=learned, draws=draws)])[0]
     if 2 * again.n_steps < fold.config.n_steps:
         return learned, 0

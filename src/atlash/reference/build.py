@@ -191,10 +191,12 @@ def check_build_config(config: BuildConfig) -> None:
         msg = f"`quantisation` is {train.quantisation!r}, but must be one of {forms}."
         raise InputError(msg)
     check_rare(train)
-    if train.mining is not None and config.encoder is not None:
+    second_phase = train.mining is not None and train.mining.steps_share > 0
+    if second_phase and config.encoder is not None:
         msg = (
             "`mining` learns hard cells in a second phase, which a pre-trained encoder has not. "
-            "Leave out `mining` (--mine), or `encoder` (--encoder)."
+            "Leave out `mining` (--mine), or `encoder` (--encoder), or the second phase alone: "
+            "MiningConfig(steps_share=0)."
         )
         raise InputError(msg)
     values = vars(train) | {

@@ -23,9 +23,9 @@ _LOSS: tuple[_Range, ...] = (
 )
 _OPTIONAL = frozenset({"clip", "scale", "class_balance"})
 _MINING: tuple[_Range, ...] = (
-    ("above 0 and at most 1", lambda x: 0 < x <= 1, ("hard_share", "steps_share", "rate_factor")),
+    ("above 0 and at most 1", lambda x: 0 < x <= 1, ("hard_share", "rate_factor")),
     ("above 0 and below 1", lambda x: 0 < x < 1, ("mixed_share",)),
-    ("from 0 to 1", lambda x: 0 <= x <= 1, ("own_probability", "own_agreement")),
+    ("from 0 to 1", lambda x: 0 <= x <= 1, ("steps_share", "own_probability", "own_agreement")),
     ("from 0 to below 1", lambda x: 0 <= x < 1, ("most_dropped",)),
     ("a whole number, at least 1", lambda x: x >= 1 and float(x).is_integer(), ("n_neighbors",)),
 )
