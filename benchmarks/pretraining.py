@@ -3,7 +3,8 @@
 A Transformer is pre-trained on all gene-named shared cells for a budget of minutes. No label is
 looked at; the expression of cells that are tested later is among them, as it is when somebody
 pre-trains on an atlas and on new cells. Then 1, 5 and 10 % of the training cells of each group's
-first split keep their labels, at least three a type, and methods learn from these alone.
+first split keep their labels, at least three a type, and methods learn from these. The other
+training cells, without their labels, choose genes and axes where a method can use them.
 
 Every answer is kept in the cache as soon as it is there: a run can be stopped and continued.
 """
@@ -21,13 +22,14 @@ import numpy as np
 from atlash import PretrainConfig, TransformerConfig
 from benchmarks.machine import write_result
 from benchmarks.outcome import cached
-from benchmarks.peers.linear import logistic_pcs
+from benchmarks.peers.linear import logistic_pcs, logistic_pcs_of_all
 from benchmarks.places import cache_folder
 from benchmarks.product import digest_with_source, threads
 from benchmarks.product_pretraining import (
     fine_tuned,
     logistic_on_embeddings,
     pretrained,
+    unlabelled_rows,
     untrained,
 )
 from benchmarks.scores import agreement
@@ -113,13 +115,21 @@ def methods_of(trained: Path, started: Path, random: Path) -> dict[str, Method]:
     encoders = {"pre-trained": trained, "before the first step": started, "from noise": random}
     methods: dict[str, Method] = {
         "logistic regression on PCs": lambda task, _: logistic_pcs(task),
-        "hash encoder": lambda task, seed: fine_tuned(task, None, seed),
+        "logistic regression on PCs of all cells": lambda task, _: logistic_pcs_of_all(
+            task, unlabelled_rows(task)
+        ),
+        "hash encoder": partial(_hash_encoder, use_unlabelled=False),
+        "hash encoder, unlabelled cells used": partial(_hash_encoder, use_unlabelled=True),
     }
     for name, encoder in encoders.items():
         methods[f"logistic regression on embeddings, {name}"] = partial(_linear, encoder=encoder)
     for name, encoder in encoders.items():
         methods[f"Transformer, {name}"] = partial(_fine_tuned, encoder=encoder)
     return methods
+
+
+def _hash_encoder(task: Task, seed: int, *, use_unlabelled: bool) -> Outcome:
+    return fine_tuned(task, None, seed, use_unlabelled=use_unlabelled)
 
 
 def _linear(task: Task, _seed: int, *, encoder: Path) -> Outcome:

@@ -116,18 +116,40 @@ def embeddings(group: str, encoder: Path) -> tuple[NDArray[np.float32], float]:
     return np.asarray(cells.obsm["X_pretrained"]), seconds / cells.n_obs
 
 
-def fine_tuned(task: Task, encoder: Path | None, seed: int) -> Outcome:
-    """Label by a reference that starts from an encoder, or by an ordinary one without."""
+def unlabelled_rows(task: Task) -> NDArray[np.int64]:
+    """Return the training cells of a group's first split that have no label in the task."""
+    whole = next(iter(annotation_tasks((task.group,))))
+    return np.setdiff1d(whole.train_rows, task.train_rows)
+
+
+def fine_tuned(
+    task: Task, encoder: Path | None, seed: int, *, use_unlabelled: bool = True
+) -> Outcome:
+    """Label by a reference that starts from an encoder, or by an ordinary one without.
+
+    Training cells without a label help to choose genes and axes, unless they are left out.
+    """
     start = perf_counter()
     config = atlash.BuildConfig(
-        encoder=None if encoder is None else str(encoder), n_threads=threads(), progress=False
+        encoder=None if encoder is None else str(encoder),
+        use_unlabelled=use_unlabelled,
+        n_threads=threads(),
+        progress=False,
     )
     batch_key = BATCH if task.batch_key else None
-    reference = atlash.Reference.build(
-        task.train, LABELS, batch_key, config=config, random_state=seed
-    )
+    cells = _with_unlabelled(task) if use_unlabelled else task.train
+    reference = atlash.Reference.build(cells, LABELS, batch_key, config=config, random_state=seed)
     built = perf_counter()
     query = task.test
     label(query, reference)
     labels = np.asarray(query.obs["atlash_label"], dtype=str)
     return Outcome(labels, NOTHING, NOTHING, built - start, perf_counter() - built)
+
+
+def _with_unlabelled(task: Task) -> ad.AnnData:
+    """Return the labelled cells of a task, and the others of its split without their labels."""
+    rows = np.sort(np.concatenate([task.train_rows, unlabelled_rows(task)]))
+    cells = task.cells[rows].copy()
+    labels = cells.obs[LABELS].astype(object)
+    cells.obs[LABELS] = labels.where(np.isin(rows, task.train_rows), None)
+    return cells

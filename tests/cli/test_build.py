@@ -166,3 +166,19 @@ def test_too_many_cells_without_a_label_can_be_accepted(atlash, files, tmp_path)
     done = atlash(*command, "--max-unlabelled", "0.9", "--bits", "32")
     assert done.code == 0, done.err
     assert Reference.load(place).info()["n_unlabelled"] > 180
+    assert "left out when built" in atlash("info", place).out
+
+
+def test_cells_without_a_label_can_be_used(atlash, files, tmp_path):
+    cells = ad.read_h5ad(files / "atlas.h5ad")
+    cells.obs["kind"] = cells.obs["cell_type"].astype(object)
+    cells.obs.loc[cells.obs_names[90:], "kind"] = None
+    cells.write_h5ad(tmp_path / "cells.h5ad")
+    place = tmp_path / "few.atlash"
+    command = ("build", tmp_path / "cells.h5ad", "--labels-key", "kind", "-o", place, "--quiet")
+    refused = atlash(*command)
+    assert "With --use-unlabelled any share may lack one" in " ".join(refused.told.split())
+    done = atlash(*command, "--use-unlabelled", "--bits", "32")
+    assert done.code == 0, done.err
+    assert "left out" not in done.told
+    assert "(270 without a label, 270 of them told which genes vary)" in done.out

@@ -1,5 +1,7 @@
 """Shared real cells: across donors and studies, with genes missing and types unknown."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,29 @@ def test_a_new_donor(learn, new_donor, quiet):
     assigned = (found.obs[KEYS.status] == "assigned").to_numpy()
     assert assigned.mean() > 0.8
     assert right(found[assigned]) >= right(found)
+
+
+@pytest.fixture
+def three_donors(kang, donors, some):
+    return some(kang, donors[1], 150)
+
+
+def test_cells_without_a_label_help_where_few_have_one(three_donors, new_donor, quick, quiet):
+    """With five labelled cells of each type, genes and axes are better known from all cells."""
+    cells = three_donors
+    labels = cells.obs["cell_type"].astype(object)
+    few = cells.obs.groupby("cell_type", observed=True).cumcount() < 5
+    cells.obs["cell_type"] = labels.where(few, None)
+    alone, helped = (
+        annotate(
+            new_donor,
+            Reference.build(given, "cell_type", config=replace(quick, use_unlabelled=True)),
+            config=quiet,
+            copy=True,
+        )
+        for given in (cells[few].copy(), cells)
+    )
+    assert right(helped) > right(alone) + 0.03
 
 
 @pytest.mark.parametrize("unknown", [MYELOID, ["B cells"]], ids=["myeloid", "B"])

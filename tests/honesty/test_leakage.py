@@ -1,5 +1,7 @@
 """What must not be known is not read: labels of the query, and cells that are held out."""
 
+from dataclasses import replace
+
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -64,7 +66,7 @@ def test_a_view_is_learned_from_alone(atlas_counts, tiny, tmp_path, backed):
     assert found.fingerprint == expected.fingerprint
 
 
-def test_cells_without_a_label_teach_nothing(atlas_counts, tiny):
+def test_cells_without_a_label_teach_nothing_unless_asked_to(atlas_counts, tiny):
     """Neither genes, nor statistics, nor weights come from them."""
     from atlash.reference.labels import UnlabelledCellsWarning
 
@@ -84,6 +86,10 @@ def test_cells_without_a_label_teach_nothing(atlas_counts, tiny):
         assert built.meta["n_cells"] == built.cells.num_rows == 270
     alone = Reference.build(atlas_counts[rest].copy(), "cell_type", "batch", config=tiny)
     assert fingerprints == {alone.fingerprint}
+    asked = Reference.build(cells, "cell_type", "batch", config=replace(tiny, use_unlabelled=True))
+    assert asked.fingerprint != alone.fingerprint
+    assert asked.meta["n_unlabelled_seen"] == 90
+    assert asked.cells.num_rows == 270
 
 
 def test_inner_folds_hold_whole_batches_out(atlas_counts, tiny, monkeypatch):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -6,6 +8,7 @@ from atlash.config import TrainConfig
 from atlash.models.prepare import (
     TARGET_SUM,
     LabelledCounts,
+    UnlabelledCounts,
     freeze,
     library_sizes,
     normalised_features,
@@ -102,6 +105,43 @@ def test_some_of_the_cells_are_cells(cells):
     np.testing.assert_array_equal(some.counts.toarray(), cells.counts.toarray()[[3, 100, 7]])
     no_batches = LabelledCounts(cells.counts, cells.labels, None, 3)
     assert no_batches[np.array([1])].groups is None
+
+
+@pytest.fixture(scope="module")
+def half(cells):
+    """The cells, of which every second has lost its label."""
+    part, rest = cells[np.arange(0, 120, 2)], cells[np.arange(1, 120, 2)]
+    return replace(part, unlabelled=UnlabelledCounts(rest.counts, rest.groups))
+
+
+def test_unlabelled_cells_enter_the_statistics_as_others_do(cells, half):
+    assert (len(half), half.n_unlabelled) == (60, 60)
+    config = replace(CONFIG, marker_share=0.0)  # markers are the one thing that labels tell
+    order = np.r_[0:120:2, 1:120:2]
+    found, expected = freeze(half, config), freeze(cells[order], config)
+    np.testing.assert_array_equal(found.features, expected.features)
+    np.testing.assert_allclose(found.fraction, expected.fraction)
+    np.testing.assert_array_equal(found.standardiser.mean, expected.standardiser.mean)
+    np.testing.assert_array_equal(found.axes, expected.axes)
+
+
+def test_markers_are_told_by_labelled_cells_alone(half):
+    config = replace(CONFIG, marker_share=1.0, n_features=12)
+    alone = freeze(replace(half, unlabelled=None), config)
+    np.testing.assert_array_equal(freeze(half, config).features, alone.features)
+
+
+def test_unlabelled_cells_are_used_for_variable_genes_where_labelled_ones_are_few(half):
+    config = replace(CONFIG, marker_share=0.0, n_features=10)
+    few = half[np.array([0, 1, 30])]
+    assert few.n_unlabelled == 60
+    alone = freeze(replace(few, unlabelled=None), config)
+    assert (freeze(few, config).features != alone.features).any()
+
+
+def test_without_batches_of_both_there_are_none(half):
+    blind = replace(half, groups=None)
+    assert np.isfinite(freeze(blind, CONFIG).axes).all()
 
 
 def test_a_feature_that_does_not_vary_is_given_no_weight(cells):

@@ -191,6 +191,12 @@ def test_cells_without_a_label_are_no_part_of_the_reference(atlas, tiny):
     assert list(found.cells.to_pandas()["cell_id"]) == list(atlas.obs_names[30:])
 
 
+@pytest.mark.parametrize("value", ["yes", 1, None])
+def test_use_of_unlabelled_cells_is_yes_or_no(value):
+    with pytest.raises(InputError, match=r"`use_unlabelled` is .*must be True or False"):
+        check_build_config(BuildConfig(use_unlabelled=value))
+
+
 def test_the_same_seed_gives_the_same_reference_on_any_number_of_threads(atlas, tiny, built):
     one, three = (
         atlash.Reference.build(

@@ -28,11 +28,16 @@ def cells(n, seed, genes=GENES):
     return ad.AnnData(X, obs=obs, var=pd.DataFrame(index=genes))
 
 
-def gathered(*given, max_cells=10_000, random_state=0, scale="auto"):
+def gathered(*given, max_cells=10_000, max_unlabelled=0, random_state=0, scale="auto"):
     sources = open_sources(list(given))
-    labels = read_labels(sources, "kind", None, max_unlabelled=0.5)
+    labels = read_labels(
+        sources, "kind", None, max_unlabelled=0.9, use_unlabelled=max_unlabelled > 0
+    )
     config = InputConfig(scale=scale)
-    return gather(sources, labels, config, max_cells=max_cells, random_state=random_state)
+    return gather(
+        sources, labels, config,
+        max_cells=max_cells, max_unlabelled=max_unlabelled, random_state=random_state,
+    )  # fmt: skip
 
 
 def table_of(found):
@@ -153,6 +158,44 @@ def test_a_source_may_have_no_labelled_cell():
     with pytest.warns(match="20 of 60 cells have no label"):
         found = gathered(one, other)
     np.testing.assert_array_equal(found.cells.counts.toarray(), one.X.toarray())
+
+
+def unlabelled_in_part(n_labelled=14):
+    source = cells(40, seed=0)
+    source.obs["batch"] = ["x", "y"] * 20
+    source.obs["kind"] = source.obs["kind"].where(np.arange(40) < n_labelled, None)
+    return source
+
+
+def test_cells_without_a_label_are_gathered_where_they_are_wanted():
+    source = unlabelled_in_part()
+    found = gathered(source, max_unlabelled=100).cells
+    assert (len(found), found.n_unlabelled) == (14, 26)
+    np.testing.assert_array_equal(found.counts.toarray(), source.X.toarray()[:14])
+    np.testing.assert_array_equal(found.unlabelled.counts.toarray(), source.X.toarray()[14:])
+    assert found.unlabelled.groups is None
+
+
+def test_of_many_cells_without_a_label_some_are_drawn_by_the_seed():
+    draws = [
+        gathered(unlabelled_in_part(), max_unlabelled=10, random_state=seed).cells.unlabelled
+        for seed in (0, 0, 1)
+    ]
+    one, same, other = (drawn.counts.toarray() for drawn in draws)
+    assert one.shape == (10, 40)
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()
+
+
+def test_cells_without_a_label_keep_their_batch_and_those_without_counts_are_left_out():
+    one, other = unlabelled_in_part(), cells(20, seed=1)
+    other.obs["kind"] = None
+    X = other.X.tolil()
+    X[4] = 0
+    other.X = X.tocsr()
+    found = gathered(one, other, max_unlabelled=100).cells
+    np.testing.assert_array_equal(found.groups, [0] * 14)
+    np.testing.assert_array_equal(found.unlabelled.groups, [0] * 26 + [1] * 19)
 
 
 def test_logarithms_become_counts_again():

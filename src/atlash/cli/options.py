@@ -161,6 +161,10 @@ Encoder = Annotated[
 MaxUnlabelled = Annotated[
     float, typer.Option(min=0, max=1, help="Greatest share of cells without a label.")
 ]
+UseUnlabelled = Annotated[
+    bool,
+    typer.Option(help="Let cells without a label, however many, help to choose genes and axes."),
+]
 
 # of register
 

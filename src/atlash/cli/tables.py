@@ -42,7 +42,9 @@ def print_reference(
     facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     facts.add_row("Reference", Text(str(path)))
     missing = info["n_unlabelled"]
-    left_out = f" ({missing:,} without a label left out when built)" if missing else ""
+    seen = info.get("n_unlabelled_seen", 0)
+    used_for = f"{seen:,} of them told which genes vary" if seen else "left out when built"
+    left_out = f" ({missing:,} without a label, {used_for})" if missing else ""
     facts.add_row("Cells", f"{info['n_cells']:,}{left_out}")
     used = f"{info['n_genes_used']:,} used of {info['n_genes']:,}"
     facts.add_row(

@@ -164,6 +164,9 @@ class BuildConfig:
     max_unlabelled
         Greatest share of cells without a label, in [0, 1]; they are left out, and more are
         an error.
+    use_unlabelled
+        Let at most 20,000 cells without a label tell which genes vary, and which vary together.
+        They are no part of the reference either, and any share may lack a label then.
     chunk_size
         Cells encoded at a time.
     device
@@ -181,6 +184,7 @@ class BuildConfig:
     hierarchy: HierarchySource | None = field(default=None, hash=False)  # a dict has no hash
     parents: tuple[str, ...] | None = None
     max_unlabelled: float = 0.5
+    use_unlabelled: bool = False
     chunk_size: int = 2048
     device: str = "auto"
     n_threads: int | None = None

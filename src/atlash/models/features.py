@@ -32,7 +32,7 @@ def choose_features(
     normalised
         Normalised counts of the training cells ``(n, n_genes)``, CSR, not logarithmic.
     labels
-        Their types ``(n,)``.
+        Their types ``(n,)``, -1 for none; cells without a type tell which genes vary.
     groups
         Their batches ``(n,)``, or ``None``.
     n_features
@@ -48,7 +48,9 @@ def choose_features(
     detected[normalised.indices[normalised.data > 0]] = True
     if detected.sum() <= n_features:
         return np.flatnonzero(detected).astype(np.int32)
-    scores = np.where(detected, marker_scores(normalised, labels, groups), 0)
+    known = labels >= 0
+    own_groups = None if groups is None else groups[known]
+    scores = np.where(detected, marker_scores(normalised[known], labels[known], own_groups), 0)
     markers = _named_in_turn(scores, round(marker_share * n_features))
     order = variable_genes(normalised, groups, n_top=n_features)
     rest = order[detected[order] & ~np.isin(order, markers)]

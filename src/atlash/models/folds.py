@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from atlash.config import TrainConfig
-    from atlash.models.prepare import Frozen, LabelledCounts
+    from atlash.models.prepare import Frozen, LabelledCounts, UnlabelledCounts
     from atlash.nn.train import Learned
 
 MIN_STEPS = 150
@@ -47,11 +47,26 @@ def inner_folds(cells: LabelledCounts, config: TrainConfig, seed: int) -> list[F
     rng = np.random.default_rng(seed)
     folds = []
     for train_index, held_out in splits:
-        part = cells[train_index]
+        part = replace(cells[train_index], unlabelled=_seen_beside(cells, train_index))
         few = np.sort(rng.permutation(held_out)[:MAX_HELD_OUT])
         own = planned(config, len(part))
         folds.append(Fold(part, cells[few], freeze(part, config), own, held_out))
     return folds
+
+
+def _seen_beside(cells: LabelledCounts, train: NDArray[np.int64]) -> UnlabelledCounts | None:
+    """Return the unlabelled cells that a fold may see: not those of batches that it holds out.
+
+    A batch is held out if most of its labelled cells are.
+    """
+    more = cells.unlabelled
+    if more is None or more.groups is None or cells.groups is None:
+        return more
+    n_groups = 1 + max(cells.groups.max(), more.groups.max(initial=0))
+    of_all, of_train = (
+        np.bincount(groups, minlength=n_groups) for groups in (cells.groups, cells.groups[train])
+    )
+    return more[np.flatnonzero((2 * of_train >= of_all)[more.groups])]
 
 
 def whole_fold(cells: LabelledCounts, frozen: Frozen, config: TrainConfig) -> Fold:

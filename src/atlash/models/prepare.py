@@ -23,6 +23,27 @@ LEAST_DEPTH = 0.3
 
 
 @dataclass(frozen=True)
+class UnlabelledCounts:
+    """Cells without a label: they tell which genes vary, and which vary together.
+
+    Attributes
+    ----------
+    counts
+        Counts over the reference's genes ``(n, n_genes)``, CSR, not negative.
+    groups
+        Batch of each cell ``(n,)``, numbered as those of the labelled cells, or ``None``.
+    """
+
+    counts: sp.csr_array
+    groups: NDArray[np.int64] | None
+
+    def __getitem__(self, index: NDArray[np.int64]) -> UnlabelledCounts:
+        """Return some of the cells."""
+        groups = None if self.groups is None else self.groups[index]
+        return UnlabelledCounts(self.counts[index], groups)
+
+
+@dataclass(frozen=True)
 class LabelledCounts:
     """Cells to learn from, in memory.
 
@@ -36,21 +57,30 @@ class LabelledCounts:
         Batch of each cell ``(n,)``, or ``None``.
     n_types
         Number of types.
+    unlabelled
+        Cells beside them that have no label, kept as they are by every selection.
     """
 
     counts: sp.csr_array
     labels: NDArray[np.int64]
     groups: NDArray[np.int64] | None
     n_types: int
+    unlabelled: UnlabelledCounts | None = None
 
     def __len__(self) -> int:
-        """Return the number of cells."""
+        """Return the number of labelled cells."""
         return len(self.labels)
 
+    @property
+    def n_unlabelled(self) -> int:
+        """Number of cells without a label."""
+        return 0 if self.unlabelled is None else self.unlabelled.counts.shape[0]
+
     def __getitem__(self, index: NDArray[np.int64]) -> LabelledCounts:
-        """Return some of the cells."""
+        """Return some of the labelled cells."""
         groups = None if self.groups is None else self.groups[index]
-        return LabelledCounts(self.counts[index], self.labels[index], groups, self.n_types)
+        counts = self.counts[index]
+        return LabelledCounts(counts, self.labels[index], groups, self.n_types, self.unlabelled)
 
 
 @dataclass(frozen=True)
@@ -77,18 +107,19 @@ class Frozen:
 
 
 def freeze(cells: LabelledCounts, config: TrainConfig) -> Frozen:
-    """Choose features and measure statistics on training cells."""
-    library = library_sizes(cells.counts)
+    """Choose features and measure statistics on training cells, labelled or not."""
+    counts, labels, groups = _everyone(cells)
+    library = library_sizes(counts)
     features = choose_features(
-        normalise_counts(cells.counts, library, TARGET_SUM),
-        cells.labels,
-        cells.groups,
+        normalise_counts(counts, library, TARGET_SUM),
+        labels,
+        groups,
         n_features=config.n_features,
         marker_share=config.marker_share,
     )
-    shares = normalise_counts(cells.counts, library, 1.0)
+    shares = normalise_counts(counts, library, 1.0)
     fraction, _ = mean_and_variance(shares)
-    logged = normalise_counts(cells.counts, library, TARGET_SUM)[:, features]
+    logged = normalise_counts(counts, library, TARGET_SUM)[:, features]
     logged.data = np.log1p(logged.data)
     mean, variance = mean_and_variance(logged)
     scale = np.sqrt(variance)
@@ -96,6 +127,20 @@ def freeze(cells: LabelledCounts, config: TrainConfig) -> Frozen:
     standardiser = Standardiser(mean.astype(np.float32), inverse.astype(np.float32), config.upper)
     axes = _axes(logged, standardiser, config.n_components)
     return Frozen(features, fraction / fraction.sum(), standardiser, axes)
+
+
+def _everyone(
+    cells: LabelledCounts,
+) -> tuple[sp.csr_array, NDArray[np.int64], NDArray[np.int64] | None]:
+    """Return counts, types (-1: none) and batches of labelled and unlabelled cells."""
+    more = cells.unlabelled
+    if more is None:
+        return cells.counts, cells.labels, cells.groups
+    counts = sp.csr_array(sp.vstack([cells.counts, more.counts], format="csr"))
+    labels = np.concatenate([cells.labels, np.full(more.counts.shape[0], -1)])
+    if cells.groups is None or more.groups is None:
+        return counts, labels, None
+    return counts, labels, np.concatenate([cells.groups, more.groups])
 
 
 def _axes(

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from atlash.reference.gather import Gathered
     from atlash.reference.labels import Labels
 
+MAX_UNLABELLED = 20_000
+"""Most cells without a label that are looked at where they are used."""
 _RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     ("at least 1", lambda x: x >= 1, (
         "n_features", "n_members", "n_hidden", "n_hidden_2", "n_components",
@@ -102,7 +104,8 @@ def build_parts(
         sources,
         split_labels_key(request.labels_key)[1],
         request.batch_key,
-        max_unlabelled=config.max_unlabelled,
+        max_unlabelled=1.0 if config.use_unlabelled else config.max_unlabelled,
+        use_unlabelled=config.use_unlabelled,
     )
     parents = read_parents(sources, labels, request.labels_key, config=config)
     options = InputConfig(
@@ -113,6 +116,7 @@ def build_parts(
         labels,
         options,
         max_cells=config.train.max_cells,
+        max_unlabelled=MAX_UNLABELLED if config.use_unlabelled else 0,
         random_state=request.random_state,
     )
     n_threads = n_threads_or_all(config.n_threads)
@@ -190,6 +194,10 @@ def check_build_config(config: BuildConfig) -> None:
         forms = ", ".join(map(repr, get_args(Quantisation)))
         msg = f"`quantisation` is {train.quantisation!r}, but must be one of {forms}."
         raise InputError(msg)
+    use_unlabelled: object = config.use_unlabelled  # what was given may be anything
+    if not isinstance(use_unlabelled, bool):
+        msg = f"`use_unlabelled` is {use_unlabelled!r}, but must be True or False."
+        raise InputError(msg)
     check_rare(train)
     second_phase = train.mining is not None and train.mining.steps_share > 0
     if second_phase and config.encoder is not None:
@@ -248,6 +256,7 @@ def _meta(
         "n_cells": int(counts.sum()),
         "n_unlabelled": labels.n_unlabelled,
         "n_trained_on": len(gathered.cells),
+        "n_unlabelled_seen": gathered.cells.n_unlabelled,
         "types": {name: int(n) for name, n in zip(labels.types, counts, strict=True)},
         "learned": {
             "n_steps": report.n_steps,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,7 @@ from atlash.data.normalize import to_counts
 from atlash.data.scale import detect_scale
 from atlash.data.values import check_values
 from atlash.errors import EmptyInputError, GeneMismatchError
-from atlash.models.prepare import LabelledCounts
+from atlash.models.prepare import LabelledCounts, UnlabelledCounts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Gathered:
     Attributes
     ----------
     cells
-        Counts, types and batches of the training cells.
+        Counts, types and batches of the training cells, and cells without a label beside them.
     genes
         The genes that all sources measured.
     scales
@@ -62,9 +62,21 @@ def gather(
     config: InputConfig,
     *,
     max_cells: int,
+    max_unlabelled: int = 0,
     random_state: int,
 ) -> Gathered:
     """Draw training cells, rare types first, and bring them to counts over common genes.
+
+    Parameters
+    ----------
+    sources, labels
+        The cells, and their types and batches.
+    config
+        How they are read.
+    max_cells, max_unlabelled
+        Most cells with a label, and most without one, which are drawn evenly.
+    random_state
+        Seed.
 
     Raises
     ------
@@ -74,25 +86,19 @@ def gather(
         If no cell has counts.
     """
     genes = _common_genes(sources, config.gene_column)
-    chosen = sample_by_type(labels.codes, max_cells, random_state=random_state)
-    weight = np.full(len(genes), 1 / len(genes))
-    parts, scales, first = [], [], 0
-    for source in sources:
-        scale = detect_scale(source, declared=config.scale)
-        names = read_gene_names(source.var, config.gene_column, source_name=source.name)
-        match = match_genes(names, genes, weight=weight, min_shared=MIN_COMMON)
-        inside = chosen[(chosen >= first) & (chosen < first + source.n_cells)] - first
-        chunk = source.rows(inside)
-        check_values(chunk, inside, source)
-        counts = to_counts(chunk, scale)
-        parts.append(_over_genes(counts, match.gene_of_column, len(genes)))
-        scales.append(scale)
-        first += source.n_cells
-    counts = sp.csr_array(sp.vstack(parts, format="csr"))
-    groups = None if labels.groups is None else labels.groups[chosen]
-    cells = LabelledCounts(counts, labels.codes[chosen], groups, len(labels.types))
-    filled = _not_empty(cells)
-    return Gathered(cells[filled], genes, scales, chosen[filled])
+    labelled = sample_by_type(labels.codes, max_cells, random_state=random_state)
+    others = sample_unlabelled(labels.codes, max_unlabelled, random_state=random_state)
+    rows = np.sort(np.concatenate([labelled, others]))
+    counts, scales = _counts(sources, rows, genes, config)
+    codes = labels.codes[rows]
+    groups = None if labels.groups is None else labels.groups[rows]
+    filled = np.diff(counts.indptr) > 0
+    _check_filled(filled[codes >= 0])
+    known, unknown = (np.flatnonzero(filled & chosen) for chosen in (codes >= 0, codes < 0))
+    cells = LabelledCounts(counts, codes, groups, len(labels.types))[known]
+    if len(unknown):
+        cells = replace(cells, unlabelled=UnlabelledCounts(counts, groups)[unknown])
+    return Gathered(cells, genes, scales, rows[known])
 
 
 def sample_by_type(
@@ -136,6 +142,40 @@ def sample_by_type(
     return np.sort(np.concatenate(picked))
 
 
+def sample_unlabelled(
+    codes: NDArray[np.int64], max_cells: int, *, random_state: int
+) -> NDArray[np.int64]:
+    """Draw at most ``max_cells`` cells without a label; return ascending indices."""
+    unlabelled = np.flatnonzero(codes < 0)
+    if len(unlabelled) <= max_cells:
+        return unlabelled
+    rng = np.random.default_rng(random_state)
+    return np.sort(rng.choice(unlabelled, max_cells, replace=False))
+
+
+def _counts(
+    sources: Sequence[CellSource],
+    rows: NDArray[np.int64],
+    genes: GeneTable,
+    config: InputConfig,
+) -> tuple[sp.csr_array, list[Scale]]:
+    """Return counts of some rows of all sources over common genes, and each source's scale."""
+    weight = np.full(len(genes), 1 / len(genes))
+    parts, scales, first = [], [], 0
+    for source in sources:
+        scale = detect_scale(source, declared=config.scale)
+        names = read_gene_names(source.var, config.gene_column, source_name=source.name)
+        match = match_genes(names, genes, weight=weight, min_shared=MIN_COMMON)
+        inside = rows[(rows >= first) & (rows < first + source.n_cells)] - first
+        chunk = source.rows(inside)
+        check_values(chunk, inside, source)
+        counts = to_counts(chunk, scale)
+        parts.append(_over_genes(counts, match.gene_of_column, len(genes)))
+        scales.append(scale)
+        first += source.n_cells
+    return sp.csr_array(sp.vstack(parts, format="csr")), scales
+
+
 def _common_genes(sources: Sequence[CellSource], gene_column: str | None) -> GeneTable:
     names = [read_gene_names(s.var, gene_column, source_name=s.name) for s in sources]
     table, measured = merge_genes(names)
@@ -162,13 +202,12 @@ def _over_genes(
     return sp.csr_array(triplets, shape=(counts.shape[0], n_genes))
 
 
-def _not_empty(cells: LabelledCounts) -> NDArray[np.int64]:
-    filled = np.flatnonzero(np.diff(cells.counts.indptr) > 0)
-    empty = len(cells.labels) - len(filled)
-    if len(filled) == 0:
+def _check_filled(filled: NDArray[np.bool_]) -> None:
+    """Warn of training cells without counts, or raise if there are no others."""
+    empty = int((~filled).sum())
+    if empty == len(filled):
         msg = f"All {empty:,} training cells are without counts; nothing can be learned."
         raise EmptyInputError(msg)
     if empty:
         msg = f"{empty:,} training cells without counts are left out of training."
         warnings.warn(msg, EmptyCellsWarning, stacklevel=4)
-    return filled

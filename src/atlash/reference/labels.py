@@ -59,6 +59,7 @@ def read_labels(
     batch_key: str | None,
     *,
     max_unlabelled: float,
+    use_unlabelled: bool = False,
 ) -> Labels:
     """Read and check the labels of all sources.
 
@@ -70,6 +71,8 @@ def read_labels(
         Columns of ``obs``. Without ``batch_key`` each source is a batch if there are several.
     max_unlabelled
         Greatest share of cells without a label, in [0, 1].
+    use_unlabelled
+        Cells without a label are asked for, so nothing is said of them.
 
     Raises
     ------
@@ -82,7 +85,7 @@ def read_labels(
     Warns
     -----
     UnlabelledCellsWarning
-        If cells are left out.
+        If cells are left out of everything.
     RareTypeWarning
         If a type has fewer than 5 cells.
     """
@@ -96,6 +99,13 @@ def read_labels(
     codes, types = pd.factorize(text, sort=True)
     labels = Labels([str(t) for t in types], codes.astype(np.int64), _groups(sources, batch_key))
     _check(labels, labels_key, max_unlabelled)
+    if labels.n_unlabelled and not use_unlabelled:
+        msg = (
+            f"{labels.n_unlabelled:,} of {len(labels.codes):,} cells have no label in "
+            f"{labels_key!r} and are left out. Where few have one, `use_unlabelled=True` lets "
+            "the others help to choose genes and axes."
+        )
+        warnings.warn(msg, UnlabelledCellsWarning, stacklevel=3)
     return labels
 
 
@@ -153,7 +163,8 @@ def _check(labels: Labels, labels_key: str, max_unlabelled: float) -> None:
         msg = (
             f"{missing:,} of {n_cells:,} cells have no label in {labels_key!r} (at most "
             f"{max_unlabelled:.0%} may lack one). Leave those cells out, choose another column, "
-            "or raise `max_unlabelled`."
+            "or raise `max_unlabelled`. With `use_unlabelled=True` any share may lack one, and "
+            "cells without a label help to choose genes and axes."
         )
         raise LabelsError(msg)
     if len(labels.types) < 2:
@@ -168,9 +179,6 @@ def _check(labels: Labels, labels_key: str, max_unlabelled: float) -> None:
             "Set those labels to NaN to leave the cells out, or rename the type."
         )
         raise LabelsError(msg)
-    if missing:
-        msg = f"{missing:,} of {n_cells:,} cells have no label in {labels_key!r} and are left out."
-        warnings.warn(msg, UnlabelledCellsWarning, stacklevel=4)
     counts = np.bincount(labels.codes[labels.codes >= 0])
     if counts.max() < 2:
         msg = (
