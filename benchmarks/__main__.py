@@ -38,6 +38,7 @@ BENCHMARKS = {
     "integration": "benchmarks.integration",
     "long-tail": "benchmarks.long_tail",
     "long-tail-development": "benchmarks.long_tail_development",
+    "few-labels": "benchmarks.few_labels",
     "pretraining": "benchmarks.pretraining",
     "cost": "benchmarks.cost",
     "report": "benchmarks.report",

@@ -191,6 +191,47 @@ def test_cells_without_a_label_are_no_part_of_the_reference(atlas, tiny):
     assert list(found.cells.to_pandas()["cell_id"]) == list(atlas.obs_names[30:])
 
 
+@pytest.fixture
+def unlabelled(fresh_counts):
+    """Cells of another file, which has no column of types, and one of its own."""
+    cells = fresh_counts.copy()
+    cells.obs = cells.obs[["batch"]].assign(depth=1.5)
+    cells.obs_names = [f"other-{k}" for k in range(cells.n_obs)]
+    return cells
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_file_without_the_column_of_types_holds_unlabelled_cells(
+    atlas_counts, unlabelled, tiny, place
+):
+    given = [atlas_counts]
+    given.insert(place, unlabelled)
+    config = replace(tiny, use_unlabelled=True)
+    found = atlash.Reference.build(given, "cell_type", "batch", config=config)
+    assert (found.meta["n_unlabelled"], found.meta["n_unlabelled_seen"]) == (360, 360)
+    assert list(found.cells.to_pandas()["cell_id"]) == list(atlas_counts.obs_names)
+    assert "depth" not in found.cells.column_names
+
+
+def test_a_file_without_the_column_of_types_is_an_error_otherwise(atlas_counts, unlabelled, tiny):
+    with pytest.raises(KeyNotFoundError, match="no column 'cell_type' in obs"):
+        atlash.Reference.build([atlas_counts, unlabelled], "cell_type", config=tiny)
+    config = replace(tiny, use_unlabelled=True)
+    with pytest.raises(KeyNotFoundError, match="no column 'type' in obs"):
+        atlash.Reference.build([atlas_counts, unlabelled], "type", config=config)
+
+
+def test_unlabelled_files_go_with_two_columns_of_labels(atlas_counts, unlabelled, tiny):
+    cells = atlas_counts.copy()
+    kinds = cells.obs["cell_type"].astype(str)
+    cells.obs["parent"] = np.where(kinds == "NK cell", "killer", "lymphocyte")
+    config = replace(tiny, use_unlabelled=True)
+    found = atlash.Reference.build(
+        [cells, unlabelled], ["parent", "cell_type"], "batch", config=config
+    )
+    assert set(found.annotator.parents) == {"killer", "lymphocyte"}
+
+
 @pytest.mark.parametrize("value", ["yes", 1, None])
 def test_use_of_unlabelled_cells_is_yes_or_no(value):
     with pytest.raises(InputError, match=r"`use_unlabelled` is .*must be True or False"):

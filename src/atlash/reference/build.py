@@ -130,8 +130,18 @@ def build_parts(
         ),
         family=Family.of(parents) if parents else None,
     )
-    codes = encode_all(sources, annotator, options, n_threads=n_threads, progress=config.progress)
-    table = _table(sources, labels, codes)
+    of_source = np.split(labels.codes, np.cumsum([source.n_cells for source in sources])[:-1])
+    labelled = [
+        (source, own) for source, own in zip(sources, of_source, strict=True) if own.max() >= 0
+    ]
+    codes = encode_all(
+        [source for source, _ in labelled],
+        annotator,
+        options,
+        n_threads=n_threads,
+        progress=config.progress,
+    )
+    table = _table(labelled, labels.types, codes)
     mined = None
     if report.mined is not None:
         place = np.cumsum(labels.codes >= 0) - 1  # unlabelled cells are not in the table
@@ -218,11 +228,16 @@ def check_build_config(config: BuildConfig) -> None:
                 raise InputError(msg)
 
 
-def _table(sources: Sequence[CellSource], labels: Labels, codes: NDArray[np.uint8]) -> pa.Table:
-    """Return the labelled cells; unlabelled ones are not part of the reference."""
-    kept = np.flatnonzero(labels.codes >= 0)
-    obs = pd.concat([source.obs for source in sources]).iloc[kept]
-    names = pd.Categorical.from_codes(labels.codes[kept], categories=pd.Index(labels.types))
+def _table(
+    labelled: Sequence[tuple[CellSource, NDArray[np.int64]]],
+    types: list[str],
+    codes: NDArray[np.uint8],
+) -> pa.Table:
+    """Return the labelled cells of sources, given the types of each one's cells (-1: none)."""
+    kinds = np.concatenate([own for _, own in labelled])
+    kept = np.flatnonzero(kinds >= 0)
+    obs = pd.concat([source.obs for source, _ in labelled]).iloc[kept]
+    names = pd.Categorical.from_codes(kinds[kept], categories=pd.Index(types))
     return cells_table(unique_ids(obs.index), codes[kept], names, obs=obs)
 
 

@@ -72,7 +72,8 @@ def read_labels(
     max_unlabelled
         Greatest share of cells without a label, in [0, 1].
     use_unlabelled
-        Cells without a label are asked for, so nothing is said of them.
+        Cells without a label are asked for: nothing is said of them, and sources without
+        the column hold such cells alone.
 
     Raises
     ------
@@ -95,7 +96,7 @@ def read_labels(
             "its own. Name the column of the donor or study, or leave `batch_key` out."
         )
         raise LabelsError(msg)
-    text = read_names(sources, labels_key)
+    text = read_names(sources, labels_key, may_lack=use_unlabelled)
     codes, types = pd.factorize(text, sort=True)
     labels = Labels([str(t) for t in types], codes.astype(np.int64), _groups(sources, batch_key))
     _check(labels, labels_key, max_unlabelled)
@@ -109,16 +110,24 @@ def read_labels(
     return labels
 
 
-def read_names(sources: Sequence[CellSource], key: str) -> NDArray[np.object_]:
+def read_names(
+    sources: Sequence[CellSource], key: str, *, may_lack: bool = False
+) -> NDArray[np.object_]:
     """Return the text of a column of all sources ``(n_cells,)``, ``None`` where there is none.
 
     Raises
     ------
     KeyNotFoundError
-        If the column does not exist.
+        If the column does not exist: in one of the sources, or in all if some ``may_lack`` it.
     """
-    values = pd.concat([_column(s, key).reset_index(drop=True) for s in sources])
-    return texts_of(values)
+    anywhere = may_lack and any(key in source.obs for source in sources)
+    texts = [
+        np.full(source.n_cells, None, dtype=object)
+        if anywhere and key not in source.obs
+        else texts_of(_column(source, key))
+        for source in sources
+    ]
+    return np.concatenate(texts)
 
 
 def texts_of(values: pd.Series[Any]) -> NDArray[np.object_]:

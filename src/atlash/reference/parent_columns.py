@@ -23,7 +23,11 @@ MOST_NAMED = 5
 
 
 def parents_of_columns(
-    sources: Sequence[CellSource], labels: Labels, keys: tuple[str, str]
+    sources: Sequence[CellSource],
+    labels: Labels,
+    keys: tuple[str, str],
+    *,
+    may_lack: bool = False,
 ) -> tuple[str, ...]:
     """Return the parent of each type, as two columns of labels tell.
 
@@ -35,6 +39,8 @@ def parents_of_columns(
         Their types.
     keys
         Columns of the parents and of the types.
+    may_lack
+        Sources may be without the column of the parents.
 
     Raises
     ------
@@ -43,7 +49,7 @@ def parents_of_columns(
     KeyNotFoundError
         If there is no column of parents.
     """
-    above = read_names(sources, keys[0])
+    above = read_names(sources, keys[0], may_lack=may_lack)
     cells = np.concatenate([source.obs.index.to_numpy(dtype=object) for source in sources])
     _check_both(above, labels, keys, cells)
     return one_parent_each(labels.types, labels.codes, above, keys=keys, cells=cells)
