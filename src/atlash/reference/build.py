@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, get_args
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from atlash.checks import check_name, checked_path, checked_seed
-from atlash.codes.planes import MAX_BITS
-from atlash.config import BuildConfig, InputConfig, Quantisation
-from atlash.config.rare import loss_config
+from atlash.config import InputConfig
 from atlash.data.source import open_sources
-from atlash.errors import InputError
 from atlash.models.family import Family
-from atlash.models.learn import LearnReport, learn
+from atlash.models.learn import learn
 from atlash.models.pretrained import PretrainedEncoder
 from atlash.models.trainer import LearnOptions
 from atlash.progress import n_threads_or_all
+from atlash.reference.build_checks import check_build_config
+from atlash.reference.build_facts import build_facts, encoder_facts
 from atlash.reference.columns import CELL_ID, cells_table
 from atlash.reference.encoding import encode_all
 from atlash.reference.gather import gather
@@ -29,46 +25,23 @@ from atlash.reference.hierarchy import read_parents, split_labels_key
 from atlash.reference.hierarchy_facts import hierarchy_facts
 from atlash.reference.ids import unique_ids
 from atlash.reference.labels import read_labels
-from atlash.reference.mined import mined_frame, mining_story
-from atlash.reference.rare_checks import check_rare
+from atlash.reference.mined import mined_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from atlash.config import LossConfig, LossName
+    from atlash.config import BuildConfig, LossConfig, LossName
     from atlash.data.source import Cells, CellSource
     from atlash.models.annotator import Annotator
+    from atlash.models.learn import LearnReport
     from atlash.reference.gather import Gathered
     from atlash.reference.labels import Labels
 
 MAX_UNLABELLED = 20_000
 """Most cells without a label that are looked at where they are used."""
-_RANGES: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
-    ("at least 1", lambda x: x >= 1, (
-        "n_features", "n_members", "n_hidden", "n_hidden_2", "n_components",
-        "n_component_members", "n_component_hidden", "n_steps", "batch_size",
-        "n_pseudo_batches", "max_cells", "chunk_size",
-    )),
-    ("at least 2, so that cells can be held out", lambda x: x >= 2, ("n_folds",)),
-    ("at least 0", lambda x: x >= 0, (
-        "anchor_weight", "similarity_weight", "parent_weight", "quantisation_weight",
-        "weight_decay",
-        "gene_jitter", "mixup",
-    )),
-    ("above 0", lambda x: x > 0, (
-        "learning_rate", "component_learning_rate", "similarity_scale", "upper", "max_epochs",
-    )),
-    ("from 0 to 1", lambda x: 0 <= x <= 1, (
-        "marker_share", "thin_probability", "max_unlabelled",
-    )),
-    ("from 0 to below 1", lambda x: 0 <= x < 1, ("dropout", "class_balance", "parent_bits")),
-    ("above 0 and at most 1", lambda x: 0 < x <= 1, ("thin_least",)),
-    ("from 0 to below 0.5", lambda x: 0 <= x < 0.5, ("gene_dropout",)),
-)  # fmt: skip
-"""What must hold, and of which options; NaN and infinity are out of every range."""
 
 
 @dataclass(frozen=True)
@@ -130,10 +103,7 @@ def build_parts(
         ),
         family=Family.of(parents) if parents else None,
     )
-    of_source = np.split(labels.codes, np.cumsum([source.n_cells for source in sources])[:-1])
-    labelled = [
-        (source, own) for source, own in zip(sources, of_source, strict=True) if own.max() >= 0
-    ]
+    labelled = _with_labels(sources, labels)
     codes = encode_all(
         [source for source, _ in labelled],
         annotator,
@@ -142,19 +112,12 @@ def build_parts(
         progress=config.progress,
     )
     table = _table(labelled, labels.types, codes)
-    mined = None
-    if report.mined is not None:
-        place = np.cumsum(labels.codes >= 0) - 1  # unlabelled cells are not in the table
-        ids = table[CELL_ID].take(place[gathered.rows]).to_pylist()
-        mined = mined_frame(report.mined, ids, labels=gathered.cells.labels, types=labels.types)
-    meta = _meta(sources, labels, gathered, report, request) | hierarchy_facts(annotator, request)
-    if encoder is not None:
-        meta["fine_tuned_from"] = {
-            "fingerprint": encoder.fingerprint,
-            "n_steps": encoder.facts["learned"]["n_steps"],
-            "n_cells": encoder.facts["n_cells"],
-        }
-    return annotator, table, meta, mined
+    meta = (
+        build_facts(request, sources=sources, labels=labels, gathered=gathered, report=report)
+        | hierarchy_facts(annotator, request)
+        | encoder_facts(encoder)
+    )
+    return annotator, table, meta, _mined_table(report, table, labels, gathered)
 
 
 def with_loss(config: BuildConfig, loss: LossName | LossConfig | None) -> BuildConfig:
@@ -184,48 +147,13 @@ def _with_steps_of_fine_tuning(request: BuildRequest) -> BuildRequest:
     return replace(request, config=replace(request.config, train=train))
 
 
-def check_build_config(config: BuildConfig) -> None:
-    """Raise :class:`InputError` if an option is out of its range."""
-    train = config.train
-    if train.n_bits is not None and (train.n_bits < 8 or train.n_bits % 8):
-        msg = f"Codes of {train.n_bits} bits are not possible: give a multiple of 8, such as 64."
-        raise InputError(msg)
-    if train.n_detail_bits < 0 or train.n_detail_bits % 8:
-        msg = f"`n_detail_bits` is {train.n_detail_bits}: give a multiple of 8, such as 64, or 0."
-        raise InputError(msg)
-    for name, n_bits, most in (
-        ("n_bits", train.n_bits or 0, MAX_BITS),
-        ("n_detail_bits", train.n_detail_bits, MAX_BITS - 64),
-    ):
-        if n_bits > most:
-            msg = f"`{name}` is {n_bits}, but must be at most {most}: codes have {MAX_BITS} bits."
-            raise InputError(msg)
-    if train.quantisation not in get_args(Quantisation):
-        forms = ", ".join(map(repr, get_args(Quantisation)))
-        msg = f"`quantisation` is {train.quantisation!r}, but must be one of {forms}."
-        raise InputError(msg)
-    use_unlabelled: object = config.use_unlabelled  # what was given may be anything
-    if not isinstance(use_unlabelled, bool):
-        msg = f"`use_unlabelled` is {use_unlabelled!r}, but must be True or False."
-        raise InputError(msg)
-    check_rare(train)
-    second_phase = train.mining is not None and train.mining.steps_share > 0
-    if second_phase and config.encoder is not None:
-        msg = (
-            "`mining` learns hard cells in a second phase, which a pre-trained encoder has not. "
-            "Leave out `mining` (--mine), or `encoder` (--encoder), or the second phase alone: "
-            "MiningConfig(steps_share=0)."
-        )
-        raise InputError(msg)
-    values = vars(train) | {
-        "max_unlabelled": config.max_unlabelled,
-        "chunk_size": config.chunk_size,
-    }
-    for wanted, holds, names in _RANGES:
-        for name in names:
-            if not (holds(values[name]) and values[name] < math.inf):
-                msg = f"`{name}` is {values[name]}, but must be {wanted}."
-                raise InputError(msg)
+def _with_labels(
+    sources: Sequence[CellSource], labels: Labels
+) -> list[tuple[CellSource, NDArray[np.int64]]]:
+    """Return the sources that hold labelled cells, each with the types of its cells."""
+    ends = np.cumsum([source.n_cells for source in sources])
+    of_source = np.split(labels.codes, ends[:-1])
+    return [(s, own) for s, own in zip(sources, of_source, strict=True) if (own >= 0).any()]
 
 
 def _table(
@@ -241,43 +169,12 @@ def _table(
     return cells_table(unique_ids(obs.index), codes[kept], names, obs=obs)
 
 
-def _meta(
-    sources: Sequence[CellSource],
-    labels: Labels,
-    gathered: Gathered,
-    report: LearnReport,
-    request: BuildRequest,
-) -> dict[str, Any]:
-    """Return how the reference was made, as plain JSON."""
-    counts = np.bincount(labels.codes[labels.codes >= 0])
-    train = request.config.train
-    name = train.loss if isinstance(train.loss, str) else None
-    training = asdict(train) | {"loss": {"name": name} | asdict(loss_config(train.loss))}
-    return {
-        "atlash_version": version("atlash"),
-        "torch_version": version("torch"),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "labels_key": split_labels_key(request.labels_key)[1],
-        "batch_key": request.batch_key,
-        "layer": request.layer,
-        "gene_column": request.gene_column,
-        "random_state": request.random_state,
-        "training": training,
-        "sources": [
-            {"name": source.name, "n_cells": source.n_cells, "scale": scale.name,
-             "scale_evidence": scale.evidence}
-            for source, scale in zip(sources, gathered.scales, strict=True)
-        ],
-        "n_cells": int(counts.sum()),
-        "n_unlabelled": labels.n_unlabelled,
-        "n_trained_on": len(gathered.cells),
-        "n_unlabelled_seen": gathered.cells.n_unlabelled,
-        "types": {name: int(n) for name, n in zip(labels.types, counts, strict=True)},
-        "learned": {
-            "n_steps": report.n_steps,
-            "interrupted": report.interrupted,
-            "held_out_accuracy": report.held_out_accuracy,
-            "anchors": asdict(report.anchors),
-            **mining_story(report),
-        },
-    }  # fmt: skip
+def _mined_table(
+    report: LearnReport, table: pa.Table, labels: Labels, gathered: Gathered
+) -> pd.DataFrame | None:
+    """Return what was mined, by the names of cells; ``None`` if nothing was."""
+    if report.mined is None:
+        return None
+    place = np.cumsum(labels.codes >= 0) - 1  # unlabelled cells are not in the table
+    ids = table[CELL_ID].take(place[gathered.rows]).to_pylist()
+    return mined_frame(report.mined, ids, labels=gathered.cells.labels, types=labels.types)
