@@ -105,4 +105,4 @@ def _linear(task: Task, _seed: int, *, encoder: Path) -> Outcome:
 
 
 def _fine_tuned(task: Task, seed: int, *, encoder: Path) -> Outcome:
-    return fine_tuned(task, encoder, seed)
+    return fine_tuned(task, encoder, seed, use_unlabelled=True)

@@ -122,12 +122,10 @@ def unlabelled_rows(task: Task) -> NDArray[np.int64]:
     return np.setdiff1d(whole.train_rows, task.train_rows)
 
 
-def fine_tuned(
-    task: Task, encoder: Path | None, seed: int, *, use_unlabelled: bool = True
-) -> Outcome:
+def fine_tuned(task: Task, encoder: Path | None, seed: int, *, use_unlabelled: bool) -> Outcome:
     """Label by a reference that starts from an encoder, or by an ordinary one without.
 
-    Training cells without a label help to choose genes and axes, unless they are left out.
+    Training cells without a label help to choose genes and axes if they are used.
     """
     start = perf_counter()
     config = atlash.BuildConfig(

@@ -1,11 +1,13 @@
 """``atlash build``: the same reference as from Python, saved whole or not at all."""
 
+from dataclasses import replace
+
 import anndata as ad
 import pytest
 
 import atlash as package
 from atlash.cli.options import LossOption
-from atlash.config import BuildConfig
+from atlash.config import BuildConfig, MiningConfig
 from atlash.config.rare import LOSS_NAMES
 from atlash.reference import Reference
 
@@ -83,6 +85,13 @@ def test_a_loss_and_mining_are_asked_for_by_options(atlash, files, tmp_path):
     told = reference.info()["learned"]["mining"]
     assert f"{told['n_hard']} hard cells learned again" in found.out
     assert "look mislabelled" in atlash("info", place).out
+
+
+def test_cells_that_were_left_out_alone_are_told(atlash, atlas_counts, tiny, tmp_path):
+    guard = replace(tiny.train, mining=MiningConfig(steps_share=0))
+    reference = Reference.build(atlas_counts, "cell_type", config=replace(tiny, train=guard))
+    reference.save(tmp_path / "guarded.atlash")
+    assert "hard cells listed" in atlash("info", tmp_path / "guarded.atlash").out
 
 
 def test_the_command_knows_the_losses_that_python_knows():

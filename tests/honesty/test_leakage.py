@@ -88,6 +88,9 @@ def test_cells_without_a_label_teach_nothing_unless_asked_to(atlas_counts, tiny)
     assert fingerprints == {alone.fingerprint}
     asked = Reference.build(cells, "cell_type", "batch", config=replace(tiny, use_unlabelled=True))
     assert asked.fingerprint != alone.fingerprint
+    threads = replace(tiny, use_unlabelled=True, n_threads=3)
+    again = Reference.build(cells, "cell_type", "batch", config=threads)
+    assert again.fingerprint == asked.fingerprint
     assert asked.meta["n_unlabelled_seen"] == 90
     assert asked.cells.num_rows == 270
 

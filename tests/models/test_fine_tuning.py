@@ -172,7 +172,7 @@ def test_a_loss_that_is_not_finite_is_an_error(atlas_counts, options):
 
 def test_mining_has_no_second_phase_to_go_on_in(atlas_counts, options):
     mining = replace(options.train, mining=atlash.MiningConfig())
-    with pytest.raises(InputError, match=r"Leave out `mining` \(--mine\), or `encoder`"):
+    with pytest.raises(InputError, match=r"Leave out `mining` \(--mine\) or `encoder`"):
         build(atlas_counts, replace(options, train=mining))
 
 
@@ -188,6 +188,18 @@ def test_a_pre_trained_encoder_finds_cells_that_look_mislabelled(atlas_counts, o
     planted = set(wrong.obs_names[::36])
     assert len(suspicious & planted) >= len(planted) / 2
     assert len(suspicious - planted) <= 3
+
+
+def test_unlabelled_cells_help_to_choose_its_genes(atlas_counts, options):
+    few = atlas_counts.copy()
+    few.obs["cell_type"] = few.obs["cell_type"].astype(object)
+    few.obs.loc[few.obs_names[60:], "cell_type"] = None
+    chosen = replace(options, train=replace(options.train, n_features=60))
+    alone = build(few[:60].copy(), chosen)
+    helped = build(few, replace(chosen, use_unlabelled=True))
+    assert helped.meta["n_unlabelled_seen"] == 300
+    features = [found.annotator.recipe.features for found in (alone, helped)]
+    assert (features[0] != features[1]).any()
 
 
 def test_types_with_parents_are_fine_tuned_too(atlas_counts, fresh_counts, options, tuned):

@@ -23,7 +23,7 @@ from atlash.models.mining import (
 from atlash.models.prepare import LabelledCounts, freeze, normalised_features, training_cells
 from atlash.nn.inference import encode
 from atlash.nn.train import Run, single_thread, train
-from atlash.reference.labels import RareTypeWarning
+from atlash.reference.labels import RareTypeWarning, UnlabelledCellsWarning
 
 MINING = MiningConfig()
 
@@ -135,6 +135,7 @@ def test_the_second_phase_is_shorter_and_slower(tiny):
     assert again.learning_rate == pytest.approx(0.1 * tiny.train.learning_rate)
     assert again.component_learning_rate == pytest.approx(0.1 * tiny.train.component_learning_rate)
     assert second_phase(tiny.train, replace(MINING, steps_share=0)).n_steps == 0
+    assert second_phase(tiny.train, replace(MINING, steps_share=0.01)).n_steps == 1
 
 
 def seen_fold(cells, train_rows, held_out, config):
@@ -287,6 +288,26 @@ def test_without_a_second_phase_cells_are_left_out_all_the_same(noisy, tiny, min
     believed = atlash.Reference.build(noisy[0], "cell_type", config=tiny)
     prints = {found.fingerprint for found in (alone, mined, believed)}
     assert len(prints) == 3
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_what_was_mined_goes_by_name_beside_unlabelled_cells(noisy, fresh_counts, tiny, place):
+    cells, wrong = noisy
+    few = cells.copy()
+    few.obs["cell_type"] = few.obs["cell_type"].astype(object)
+    few.obs.loc[few.obs_names[1::5], "cell_type"] = None
+    other = fresh_counts.copy()
+    other.obs = other.obs[["batch"]]
+    other.obs_names = [f"other-{k}" for k in range(other.n_obs)]
+    given = [few]
+    given.insert(place, other)
+    config = replace(mining_config(tiny, steps_share=0), use_unlabelled=True)
+    with pytest.warns(UnlabelledCellsWarning, match="no column 'cell_type'; its 360 cells"):
+        table = atlash.Reference.build(given, "cell_type", "batch", config=config).mined
+    own = few.obs["cell_type"].dropna()
+    assert (table["type"].to_numpy() == own[table["cell_id"]].to_numpy()).all()
+    suspicious = set(table.loc[table["status"] == "suspicious", "cell_id"])
+    assert len(suspicious & wrong) >= 0.8 * len(wrong & set(own.index))
 
 
 def test_new_cells_are_labelled_right_after_mining(mined, fresh_counts):

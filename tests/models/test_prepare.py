@@ -134,9 +134,9 @@ def test_markers_are_told_by_labelled_cells_alone(half):
 def test_unlabelled_cells_are_used_for_variable_genes_where_labelled_ones_are_few(half):
     config = replace(CONFIG, marker_share=0.0, n_features=10)
     few = half[np.array([0, 1, 30])]
-    assert few.n_unlabelled == 60
-    alone = freeze(replace(few, unlabelled=None), config)
-    assert (freeze(few, config).features != alone.features).any()
+    assert few.n_unlabelled == 0
+    helped = freeze(replace(few, unlabelled=half.unlabelled), config)
+    assert (helped.features != freeze(few, config).features).any()
 
 
 def test_without_batches_of_both_there_are_none(half):

@@ -6,6 +6,7 @@ import pytest
 import atlash
 from atlash.config import LossConfig
 from atlash.errors import InputError, KeyNotFoundError, LabelsError
+from atlash.reference.labels import UnlabelledCellsWarning
 
 
 @pytest.mark.parametrize("key", ["cell_typ", "nothing"])
@@ -97,7 +98,8 @@ def test_a_file_without_the_column_of_types_holds_unlabelled_cells(
     given = [atlas_counts]
     given.insert(place, unlabelled)
     config = replace(tiny, use_unlabelled=True)
-    found = atlash.Reference.build(given, "cell_type", "batch", config=config)
+    with pytest.warns(UnlabelledCellsWarning, match="no column 'cell_type'; its 360 cells"):
+        found = atlash.Reference.build(given, "cell_type", "batch", config=config)
     assert (found.meta["n_unlabelled"], found.meta["n_unlabelled_seen"]) == (360, 360)
     assert list(found.cells.to_pandas()["cell_id"]) == list(atlas_counts.obs_names)
     assert "depth" not in found.cells.column_names
@@ -116,9 +118,13 @@ def test_unlabelled_files_go_with_two_columns_of_labels(atlas_counts, unlabelled
     kinds = cells.obs["cell_type"].astype(str)
     cells.obs["parent"] = np.where(kinds == "NK cell", "killer", "lymphocyte")
     config = replace(tiny, use_unlabelled=True)
-    found = atlash.Reference.build(
-        [cells, unlabelled], ["parent", "cell_type"], "batch", config=config
-    )
+    keys = ["parent", "cell_type"]
+    with pytest.warns(UnlabelledCellsWarning):
+        found = atlash.Reference.build([cells, unlabelled], keys, "batch", config=config)
+    one, two = cells[::2].copy(), cells[1::2].copy()
+    del two.obs["parent"]
+    with pytest.raises(KeyNotFoundError, match="no column 'parent'"):
+        atlash.Reference.build([one, two], keys, "batch", config=config)
     assert set(found.annotator.parents) == {"killer", "lymphocyte"}
 
 

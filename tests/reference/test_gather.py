@@ -157,7 +157,41 @@ def test_a_source_may_have_no_labelled_cell():
     other.obs["kind"] = None
     with pytest.warns(match="20 of 60 cells have no label"):
         found = gathered(one, other)
+    assert [scale.name for scale in found.scales] == ["counts"] * 2
     np.testing.assert_array_equal(found.cells.counts.toarray(), one.X.toarray())
+
+
+def test_a_source_without_labelled_cells_takes_no_gene_unless_it_is_used():
+    one, other = cells(40, seed=0), cells(20, seed=1, genes=GENES[:15])
+    other.obs["kind"] = None
+    with pytest.warns(match="20 of 60 cells have no label"):
+        assert list(gathered(one, other).genes.ids) == GENES
+    refused = r"no labelled cell and 15 of the 40 genes of those that have, less than 90%"
+    with pytest.raises(GeneMismatchError, match=refused):
+        gathered(one, other, max_unlabelled=10)
+
+
+def test_a_source_without_labelled_cells_may_lack_a_few_genes():
+    one, other = cells(40, seed=0), cells(20, seed=1, genes=GENES[:37])
+    other.obs["kind"] = None
+    found = gathered(one, other, max_unlabelled=100)
+    assert list(found.genes.ids) == GENES[:37]
+    np.testing.assert_array_equal(found.cells.unlabelled.counts.toarray(), other.X.toarray())
+
+
+def test_unlabelled_cells_may_all_be_without_counts():
+    source = unlabelled_in_part()
+    X = source.X.tolil()
+    X[14:] = 0
+    source.X = X.tocsr()
+    assert gathered(source, max_unlabelled=100).cells.n_unlabelled == 0
+
+
+def test_values_of_unlabelled_cells_are_checked_too():
+    source = unlabelled_in_part()
+    source.X.data[-1] = np.nan
+    with pytest.raises(InvalidValuesError, match="c0-39"):
+        gathered(source, max_unlabelled=100, scale="counts")
 
 
 def unlabelled_in_part(n_labelled=14):

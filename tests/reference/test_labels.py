@@ -92,7 +92,7 @@ def test_the_share_that_may_lack_a_label_is_the_callers():
 
 
 def test_no_label_at_all_is_an_error_whatever_is_allowed():
-    with pytest.raises(LabelsError, match="3 of 3 cells have no label"):
+    with pytest.raises(LabelsError, match="None of 3 cells has a label"):
         read(cells(cell_type=[np.nan] * 3), max_unlabelled=1.0)
 
 

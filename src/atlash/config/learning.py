@@ -76,7 +76,8 @@ class TrainConfig:
     loss
         Form of the similarity loss, by name or in numbers: what it does for rare types.
     mining
-        A second phase on hard cells, without those that look mislabelled; ``None`` for none.
+        Cells that look mislabelled are left out, and hard ones learned in a second phase;
+        ``None`` for neither.
     class_balance
         Beta of the class-balanced weights, in [0, 1); 0 weighs all types alike.
     learned_anchors

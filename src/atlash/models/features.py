@@ -48,14 +48,23 @@ def choose_features(
     detected[normalised.indices[normalised.data > 0]] = True
     if detected.sum() <= n_features:
         return np.flatnonzero(detected).astype(np.int32)
-    known = labels >= 0
-    own_groups = None if groups is None else groups[known]
-    scores = np.where(detected, marker_scores(normalised[known], labels[known], own_groups), 0)
+    scores = np.where(detected, _markers_of_known(normalised, labels, groups), 0)
     markers = _named_in_turn(scores, round(marker_share * n_features))
     order = variable_genes(normalised, groups, n_top=n_features)
     rest = order[detected[order] & ~np.isin(order, markers)]
     chosen = np.concatenate([markers, rest[: n_features - len(markers)]])
     return np.sort(chosen).astype(np.int32)
+
+
+def _markers_of_known(
+    normalised: sp.csr_array, labels: NDArray[np.int64], groups: NDArray[np.int64] | None
+) -> NDArray[np.float64]:
+    """Score markers on the cells that have a type; where all have one, nothing is copied."""
+    known = labels >= 0
+    if known.all():
+        return marker_scores(normalised, labels, groups)
+    own_groups = None if groups is None else groups[known]
+    return marker_scores(normalised[known], labels[known], own_groups)
 
 
 def marker_scores(

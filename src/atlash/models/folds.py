@@ -47,26 +47,25 @@ def inner_folds(cells: LabelledCounts, config: TrainConfig, seed: int) -> list[F
     rng = np.random.default_rng(seed)
     folds = []
     for train_index, held_out in splits:
-        part = replace(cells[train_index], unlabelled=_seen_beside(cells, train_index))
+        part = cells[train_index]
+        seen = replace(part, unlabelled=seen_beside(cells, train_index))
         few = np.sort(rng.permutation(held_out)[:MAX_HELD_OUT])
         own = planned(config, len(part))
-        folds.append(Fold(part, cells[few], freeze(part, config), own, held_out))
+        folds.append(Fold(part, cells[few], freeze(seen, config), own, held_out))
     return folds
 
 
-def _seen_beside(cells: LabelledCounts, train: NDArray[np.int64]) -> UnlabelledCounts | None:
+def seen_beside(cells: LabelledCounts, train: NDArray[np.int64]) -> UnlabelledCounts | None:
     """Return the unlabelled cells that a fold may see: not those of batches that it holds out.
 
-    A batch is held out if most of its labelled cells are.
+    A batch is held out if all its cells of a type are.
     """
     more = cells.unlabelled
     if more is None or more.groups is None or cells.groups is None:
         return more
-    n_groups = 1 + max(cells.groups.max(), more.groups.max(initial=0))
-    of_all, of_train = (
-        np.bincount(groups, minlength=n_groups) for groups in (cells.groups, cells.groups[train])
-    )
-    return more[np.flatnonzero((2 * of_train >= of_all)[more.groups])]
+    kinds = cells.groups * cells.n_types + cells.labels
+    held_out = np.setdiff1d(kinds, kinds[train]) // cells.n_types
+    return more[np.flatnonzero(~np.isin(more.groups, held_out))]
 
 
 def whole_fold(cells: LabelledCounts, frozen: Frozen, config: TrainConfig) -> Fold:

@@ -173,7 +173,9 @@ def _in_phases(
     if not trainer.stop.is_set():
         shares = [done.n_steps / fold.config.n_steps for fold, done in pairs(folds, inner)]
         steps = max(1, round(float(np.median(shares)) * last.n_steps))
-        clean = cells if mined is None else cells[mined.clean]
+        clean = cells
+        if mined is not None:
+            clean = replace(cells[mined.clean], unlabelled=cells.unlabelled)
         final = whole_fold(clean, freeze(clean, last), replace(last, n_steps=steps))
         learned = trainer.run([final])[0]
         if 2 * learned.n_steps >= steps:

@@ -209,9 +209,10 @@ def second_draw(mined: Mined, *, random_state: int) -> NDArray[np.int64]:
 
 def second_phase(config: TrainConfig, mining: MiningConfig) -> TrainConfig:
     """Return the options of the second phase, given those of the first; 0 steps for none."""
+    n_steps = max(1, round(mining.steps_share * config.n_steps)) if mining.steps_share else 0
     return replace(
         config,
-        n_steps=round(mining.steps_share * config.n_steps),
+        n_steps=n_steps,
         learning_rate=mining.rate_factor * config.learning_rate,
         component_learning_rate=mining.rate_factor * config.component_learning_rate,
     )

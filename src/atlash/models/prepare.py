@@ -58,7 +58,7 @@ class LabelledCounts:
     n_types
         Number of types.
     unlabelled
-        Cells beside them that have no label, kept as they are by every selection.
+        Cells beside them that have no label; a selection has none.
     """
 
     counts: sp.csr_array
@@ -79,8 +79,7 @@ class LabelledCounts:
     def __getitem__(self, index: NDArray[np.int64]) -> LabelledCounts:
         """Return some of the labelled cells."""
         groups = None if self.groups is None else self.groups[index]
-        counts = self.counts[index]
-        return LabelledCounts(counts, self.labels[index], groups, self.n_types, self.unlabelled)
+        return LabelledCounts(self.counts[index], self.labels[index], groups, self.n_types)
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ def _everyone(
         return cells.counts, cells.labels, cells.groups
     counts = sp.csr_array(sp.vstack([cells.counts, more.counts], format="csr"))
     labels = np.concatenate([cells.labels, np.full(more.counts.shape[0], -1)])
-    if cells.groups is None or more.groups is None:
+    if cells.groups is None or more.groups is None:  # one is None where the other is
         return counts, labels, None
     return counts, labels, np.concatenate([cells.groups, more.groups])
 

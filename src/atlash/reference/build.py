@@ -151,9 +151,8 @@ def _with_labels(
     sources: Sequence[CellSource], labels: Labels
 ) -> list[tuple[CellSource, NDArray[np.int64]]]:
     """Return the sources that hold labelled cells, each with the types of its cells."""
-    ends = np.cumsum([source.n_cells for source in sources])
-    of_source = np.split(labels.codes, ends[:-1])
-    return [(s, own) for s, own in zip(sources, of_source, strict=True) if (own >= 0).any()]
+    each = zip(sources, labels.by_source(sources), strict=True)
+    return [(source, own) for source, own in each if (own >= 0).any()]
 
 
 def _table(

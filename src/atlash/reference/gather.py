@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MIN_COMMON = 0.5
 """Least share of the smallest source's genes that all sources must have."""
+LEAST_SHARED = 0.9
+"""Least share of their common genes that a source without labelled cells must have."""
 
 
 class EmptyCellsWarning(UserWarning):
@@ -85,7 +87,12 @@ def gather(
     EmptyInputError
         If no cell has counts.
     """
-    genes = _common_genes(sources, config.gene_column)
+    has_labels = np.array([(own >= 0).any() for own in labels.by_source(sources)])
+    genes = _common_genes(
+        [s for s, known in zip(sources, has_labels, strict=True) if known or max_unlabelled],
+        has_labels[has_labels | (max_unlabelled > 0)],
+        config.gene_column,
+    )
     labelled = sample_by_type(labels.codes, max_cells, random_state=random_state)
     others = sample_unlabelled(labels.codes, max_unlabelled, random_state=random_state)
     rows = np.sort(np.concatenate([labelled, others]))
@@ -164,30 +171,45 @@ def _counts(
     parts, scales, first = [], [], 0
     for source in sources:
         scale = detect_scale(source, declared=config.scale)
+        scales.append(scale)
+        inside = rows[(rows >= first) & (rows < first + source.n_cells)] - first
+        first += source.n_cells
+        if len(inside) == 0:
+            continue
         names = read_gene_names(source.var, config.gene_column, source_name=source.name)
         match = match_genes(names, genes, weight=weight, min_shared=MIN_COMMON)
-        inside = rows[(rows >= first) & (rows < first + source.n_cells)] - first
         chunk = source.rows(inside)
         check_values(chunk, inside, source)
         counts = to_counts(chunk, scale)
         parts.append(_over_genes(counts, match.gene_of_column, len(genes)))
-        scales.append(scale)
-        first += source.n_cells
     return sp.csr_array(sp.vstack(parts, format="csr")), scales
 
 
-def _common_genes(sources: Sequence[CellSource], gene_column: str | None) -> GeneTable:
+def _common_genes(
+    sources: Sequence[CellSource], has_labels: NDArray[np.bool_], gene_column: str | None
+) -> GeneTable:
+    """Return the genes that all sources measured, of which some have no labelled cell."""
     names = [read_gene_names(s.var, gene_column, source_name=s.name) for s in sources]
     table, measured = merge_genes(names)
-    common = measured.all(axis=0)
-    smallest = int(measured.sum(axis=1).min())
+    common = measured[has_labels].all(axis=0)
+    smallest = int(measured[has_labels].sum(axis=1).min())
     if common.sum() < MIN_COMMON * smallest:
         msg = (
-            f"The {len(sources)} inputs have {int(common.sum()):,} genes in common, less than "
+            f"The {has_labels.sum()} inputs have {int(common.sum()):,} genes in common, less than "
             f"{MIN_COMMON:.0%} of the {smallest:,} of the smallest. Use inputs with the same "
             "genes, or name the right column with `gene_column`."
         )
         raise GeneMismatchError(msg)
+    for source, own in zip(sources, measured, strict=True):
+        shared = int((own & common).sum())
+        if shared < LEAST_SHARED * common.sum():
+            msg = (
+                f"{source.name} has no labelled cell and {shared:,} of the {common.sum():,} genes "
+                f"of those that have, less than {LEAST_SHARED:.0%}. The others would be lost: "
+                "leave this input out, or name the right column with `gene_column`."
+            )
+            raise GeneMismatchError(msg)
+    common = measured.all(axis=0)
     return GeneTable.from_frame(table.to_frame().iloc[np.flatnonzero(common)])
 
 

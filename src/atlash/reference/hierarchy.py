@@ -84,9 +84,7 @@ def read_parents(
             raise InputError(msg)
         if parent_key is None:
             return ()
-        parents = parents_of_columns(
-            sources, labels, (parent_key, sub_key), may_lack=config.use_unlabelled
-        )
+        parents = parents_of_columns(sources, labels, (parent_key, sub_key))
     elif parent_key is not None:
         msg = (
             f"Parents are given twice: by the column {parent_key!r} and by `hierarchy`. Give "

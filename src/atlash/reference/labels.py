@@ -21,8 +21,12 @@ if TYPE_CHECKING:
     from atlash.data.source import CellSource
 
 
+MANY = 0.1
+"""Share of cells without a label from which on it is worth to say what they are good for."""
+
+
 class UnlabelledCellsWarning(UserWarning):
-    """Cells without a label were left out."""
+    """Cells have no label, and are no part of the reference."""
 
 
 class RareTypeWarning(UserWarning):
@@ -51,6 +55,11 @@ class Labels:
     def n_unlabelled(self) -> int:
         """Cells without a label."""
         return int((self.codes < 0).sum())
+
+    def by_source(self, sources: Sequence[CellSource]) -> list[NDArray[np.int64]]:
+        """Return the types of each source's cells."""
+        ends = np.cumsum([source.n_cells for source in sources])
+        return np.split(self.codes, ends[:-1])
 
 
 def read_labels(
@@ -86,7 +95,7 @@ def read_labels(
     Warns
     -----
     UnlabelledCellsWarning
-        If cells are left out of everything.
+        If cells are left out of everything, or count as unlabelled for want of the column.
     RareTypeWarning
         If a type has fewer than 5 cells.
     """
@@ -101,12 +110,7 @@ def read_labels(
     labels = Labels([str(t) for t in types], codes.astype(np.int64), _groups(sources, batch_key))
     _check(labels, labels_key, max_unlabelled)
     if labels.n_unlabelled and not use_unlabelled:
-        msg = (
-            f"{labels.n_unlabelled:,} of {len(labels.codes):,} cells have no label in "
-            f"{labels_key!r} and are left out. Where few have one, `use_unlabelled=True` lets "
-            "the others help to choose genes and axes."
-        )
-        warnings.warn(msg, UnlabelledCellsWarning, stacklevel=3)
+        _tell_left_out(labels, labels_key)
     return labels
 
 
@@ -121,13 +125,20 @@ def read_names(
         If the column does not exist: in one of the sources, or in all if some ``may_lack`` it.
     """
     anywhere = may_lack and any(key in source.obs for source in sources)
-    texts = [
-        np.full(source.n_cells, None, dtype=object)
-        if anywhere and key not in source.obs
-        else texts_of(_column(source, key))
-        for source in sources
-    ]
+    texts = []
+    for source in sources:
+        if anywhere and key not in source.obs:
+            _tell_lacking(source, key)
+            texts.append(np.full(source.n_cells, None, dtype=object))
+        else:
+            texts.append(texts_of(_column(source, key)))
     return np.concatenate(texts)
+
+
+def _tell_lacking(source: CellSource, key: str) -> None:
+    hint = did_you_mean(key, [str(column) for column in source.obs.columns])
+    msg = f"{source.name} has no column {key!r}; its {source.n_cells:,} cells have no label.{hint}"
+    warnings.warn(msg, UnlabelledCellsWarning, stacklevel=4)
 
 
 def texts_of(values: pd.Series[Any]) -> NDArray[np.object_]:
@@ -166,9 +177,23 @@ def _groups(sources: Sequence[CellSource], batch_key: str | None) -> NDArray[np.
     return None
 
 
+def _tell_left_out(labels: Labels, labels_key: str) -> None:
+    missing, n_cells = labels.n_unlabelled, len(labels.codes)
+    msg = f"{missing:,} of {n_cells:,} cells have no label in {labels_key!r} and are left out."
+    if missing >= MANY * n_cells:
+        msg += " With `use_unlabelled=True` they help to choose genes and axes."
+    warnings.warn(msg, UnlabelledCellsWarning, stacklevel=4)
+
+
 def _check(labels: Labels, labels_key: str, max_unlabelled: float) -> None:
     n_cells, missing = len(labels.codes), labels.n_unlabelled
-    if missing > max_unlabelled * n_cells or missing == n_cells:
+    if missing == n_cells:
+        msg = (
+            f"None of {n_cells:,} cells has a label in {labels_key!r}. A reference is learned "
+            "from labelled cells; choose another column, or fill this one."
+        )
+        raise LabelsError(msg)
+    if missing > max_unlabelled * n_cells:
         msg = (
             f"{missing:,} of {n_cells:,} cells have no label in {labels_key!r} (at most "
             f"{max_unlabelled:.0%} may lack one). Leave those cells out, choose another column, "

@@ -26,8 +26,6 @@ def parents_of_columns(
     sources: Sequence[CellSource],
     labels: Labels,
     keys: tuple[str, str],
-    *,
-    may_lack: bool = False,
 ) -> tuple[str, ...]:
     """Return the parent of each type, as two columns of labels tell.
 
@@ -39,17 +37,22 @@ def parents_of_columns(
         Their types.
     keys
         Columns of the parents and of the types.
-    may_lack
-        Sources may be without the column of the parents.
 
     Raises
     ------
     LabelsError
         If a cell has one label of the two, or a type has several parents.
     KeyNotFoundError
-        If there is no column of parents.
+        If a source with labelled cells has no column of parents.
     """
-    above = read_names(sources, keys[0], may_lack=may_lack)
+    above = np.concatenate(
+        [
+            read_names([source], keys[0])
+            if (own >= 0).any() or keys[0] in source.obs
+            else np.full(source.n_cells, None, dtype=object)
+            for source, own in zip(sources, labels.by_source(sources), strict=True)
+        ]
+    )
     cells = np.concatenate([source.obs.index.to_numpy(dtype=object) for source in sources])
     _check_both(above, labels, keys, cells)
     return one_parent_each(labels.types, labels.codes, above, keys=keys, cells=cells)

@@ -113,8 +113,9 @@ class Reference:
             normalised values on a linear or logarithmic scale; see ``BuildConfig.scale``.
         labels_key
             Column of ``obs`` with the cell types, or two columns, ``[parents, types]``: answers
-            then know both levels. Cells without a label are left out. A dict, table or ontology
-            of parents is named in ``config.hierarchy`` instead.
+            then know both levels. Cells without a label are no part of the reference; see
+            ``BuildConfig.use_unlabelled``. A dict, table or ontology of parents is named in
+            ``config.hierarchy`` instead.
         batch_key
             Column of ``obs`` with the batch, donor or study: genes are chosen in each, and
             confidence is calibrated on whole batches held out. Several inputs are batches of
