@@ -172,7 +172,7 @@ def test_a_loss_that_is_not_finite_is_an_error(atlas_counts, options):
 
 def test_mining_has_no_second_phase_to_go_on_in(atlas_counts, options):
     mining = replace(options.train, mining=atlash.MiningConfig())
-    with pytest.raises(InputError, match=r"Leave out `mining` \(--mine\) or `encoder`"):
+    with pytest.raises(InputError, match=r"Leave out `mining` \(--mine\), or `encoder`"):
         build(atlas_counts, replace(options, train=mining))
 
 

@@ -26,6 +26,7 @@ def build(
     scale: options.Scale = ScaleOption.auto,
     bits: options.Bits = None,
     loss: options.Loss = LossOption.tail_adjusted,
+    guard: options.Guard = False,
     mine: options.Mine = False,
     encoder: options.Encoder = None,
     device: options.Device = "auto",
@@ -43,8 +44,10 @@ def build(
     from atlash.reference.store import check_target
 
     check_target(output, overwrite=overwrite)
+    guarded = MiningConfig(steps_share=0) if guard else None
+    mining = MiningConfig() if mine else guarded
     config = BuildConfig(
-        train=TrainConfig(n_bits=bits, loss=loss.value, mining=MiningConfig() if mine else None),
+        train=TrainConfig(n_bits=bits, loss=loss.value, mining=mining),
         encoder=None if encoder is None else str(encoder),
         scale=scale.value,
         hierarchy=hierarchy,

@@ -152,9 +152,10 @@ Bits = Annotated[
     int | None, typer.Option(help="Code length, a multiple of 8; by the types by default.")
 ]
 Loss = Annotated[LossOption, typer.Option(help="What the loss does for rare types.")]
-Mine = Annotated[
-    bool, typer.Option(help="Learn hard cells again; leave out those that look mislabelled.")
+Guard = Annotated[
+    bool, typer.Option(help="Leave cells that look mislabelled out of learning, and list them.")
 ]
+Mine = Annotated[bool, typer.Option(help="The same as --guard, and learn hard cells again.")]
 Encoder = Annotated[
     Path | None, typer.Option(help="Pre-trained encoder to start from (a folder).")
 ]
