@@ -60,9 +60,14 @@ def _cost(spent: Result) -> str:
 
 def _labels(runs: list[Result]) -> str:
     """Tell how many labelled cells there were, and of how many draws."""
-    counts = {(row["share"], row["group"]): row["n_labelled"] for row in runs}
-    told = ", ".join(f"{n} at {share:.0%} of {group}" for (share, group), n in counts.items())
-    return f"Labelled cells: {told}; draws: {len({row['seed'] for row in runs})}."
+    counts: dict[float, dict[str, int]] = {}
+    for row in runs:
+        counts.setdefault(row["share"], {})[row["group"]] = row["n_labelled"]
+    told = "; ".join(
+        f"{share:.0%}: {', '.join(f'{n:,} of {group}' for group, n in of_group.items())}"
+        for share, of_group in counts.items()
+    )
+    return f"Labelled cells at {told}. Draws: {len({row['seed'] for row in runs})}."
 
 
 def cost(result: Result) -> list[str]:
