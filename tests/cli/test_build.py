@@ -1,6 +1,7 @@
 """``atlash build``: the same reference as from Python, saved whole or not at all."""
 
 import anndata as ad
+import pandas as pd
 import pytest
 
 import atlash as package
@@ -93,7 +94,13 @@ def test_cells_that_look_mislabelled_are_left_out_alone(atlash, files, tmp_path)
     )  # fmt: skip
     assert found.code == 0, found.err
     assert "hard cells listed" in found.out
-    assert Reference.load(place).info()["learned"]["mining"]["n_steps"] == 0
+    reference = Reference.load(place)
+    assert reference.info()["learned"]["mining"]["n_steps"] == 0
+    told = atlash("info", place, "--mined", tmp_path / "look.csv")
+    assert "look.csv" in told.out
+    written = pd.read_csv(tmp_path / "look.csv")
+    assert written["cell_id"].tolist() == reference.mined["cell_id"].tolist()
+    assert list(written.columns) == list(reference.mined.columns)
 
 
 def test_the_command_knows_the_losses_that_python_knows():

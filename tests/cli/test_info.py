@@ -56,3 +56,18 @@ def test_no_reference_at_all(atlash, tmp_path):
     assert found.code == 1
     assert found.told.startswith("Error: ")
     assert "Traceback" not in found.err
+
+
+def test_a_table_of_what_was_mined_needs_mining_and_a_place(atlash, files, tmp_path):
+    place = files / "small.atlash"
+    refused = atlash("info", place, "--mined", tmp_path / "look.csv")
+    assert refused.code == 1
+    assert "Build it with --guard or --mine." in " ".join(refused.told.split())
+    for output, reason in (
+        ("look.txt", "must end in"),
+        ("no/look.csv", "there is no folder"),
+    ):
+        refused = atlash("info", place, "--mined", tmp_path / output)
+        assert refused.code == 1
+        assert reason in " ".join(refused.told.split())
+    assert not list(tmp_path.iterdir())
