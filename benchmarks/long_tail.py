@@ -18,6 +18,7 @@ from sklearn.metrics import f1_score
 
 from atlash.config import LossConfig, MiningConfig, TrainConfig
 from benchmarks.long_tail_mining import mined_network
+from benchmarks.long_tail_mining_report import PLANTED
 from benchmarks.long_tail_networks import network
 from benchmarks.long_tail_report import summary_of
 from benchmarks.long_tail_tasks import DATA, long_tail_task, with_errors
@@ -38,8 +39,14 @@ Row = dict[str, Any]
 Runner = Callable[["Task", int], Row]
 ERRORS = 0.05
 """Share of training labels that is replaced where errors are planted."""
-MINED_WITH = ("class_balanced",)
-"""Losses with which mining is measured, with and without planted errors."""
+MINED_WITH = "tail_adjusted"
+"""The default loss, with which mining is measured, with and without planted errors."""
+MINING = {
+    "guard": MiningConfig(steps_share=0.0),
+    "mining": MiningConfig(),
+    "unguarded": MiningConfig(guard=False),
+}
+"""What looks mislabelled is left out, or hard cells are learned again, or both (mining)."""
 PEERS = {
     "logistic": logistic_genes,
     "logistic_balanced": logistic_balanced,
@@ -110,15 +117,12 @@ def methods_of(only: list[str] | None) -> dict[str, Method]:
         methods[f"atlash:{loss}"] = _network(TrainConfig(loss=loss), share=0.0)
     for name, mixture in MIXTURES.items():
         methods[f"atlash:{name}"] = _network(TrainConfig(loss=mixture), share=0.0)
-    for loss in MINED_WITH:
-        config = TrainConfig(loss=loss)
-        methods[f"atlash:{loss}+mining"] = _mined(config, MiningConfig(), share=0.0)
-        methods[f"atlash:{loss}|errors"] = _network(config, share=ERRORS)
-        for name, mining in (
-            ("mining", MiningConfig()),
-            ("unguarded", MiningConfig(guard=False)),
-        ):
-            methods[f"atlash:{loss}+{name}|errors"] = _mined(config, mining, share=ERRORS)
+    config = TrainConfig(loss=MIXTURES[MINED_WITH])
+    for share, ending in ((0.0, ""), (ERRORS, PLANTED)):
+        if share:
+            methods[f"atlash:{MINED_WITH}{ending}"] = _network(config, share=share)
+        for name, mining in MINING.items():
+            methods[f"atlash:{MINED_WITH}+{name}{ending}"] = _mined(config, mining, share=share)
     for name, peer in PEERS.items():
         methods[name] = ("peer", "", partial(_asked, peer=peer))
     if only is None:

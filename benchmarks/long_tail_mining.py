@@ -44,19 +44,21 @@ _LAST: dict[tuple[Any, ...], tuple[Split, Evidence]] = {}
 def mined_network(
     task: Task, labels: NDArray[np.str_], config: TrainConfig, mining: MiningConfig, seed: int
 ) -> dict[str, Any]:
-    """Learn in two phases; return labels of the test cells, and how good the guard was."""
+    """Learn in one phase or two; return labels of the test cells, and how good the guard was."""
     split, evidence = _evidence(task, labels, config, mining, seed)
     mined = mine(evidence, split.cells.labels, mining)
     clean = split.cells[mined.clean]
     frozen = freeze(clean, config)
     first = _train(clean, frozen, planned(config, len(split.cells)), seed)
-    drawn = split.cells[second_draw(mined, random_state=seed)]
+    kept = first
     again = second_phase(planned(config, len(split.cells)), mining)
-    second = _train(drawn, frozen, again, seed, start=first)
+    if again.n_steps:
+        drawn = split.cells[second_draw(mined, random_state=seed)]
+        kept = _train(drawn, frozen, again, seed, start=first)
     wrong = labels != task.labels
     caught = int(wrong[mined.suspicious].sum())
     return {
-        "labels": labels_by(split, frozen, second),
+        "labels": labels_by(split, frozen, kept),
         "n_suspicious": len(mined.suspicious),
         "n_wrong": int(wrong.sum()),
         "n_caught": caught,

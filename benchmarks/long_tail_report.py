@@ -5,9 +5,9 @@ from __future__ import annotations
 from statistics import fmean
 from typing import Any
 
+from benchmarks.long_tail_mining_report import PLANTED, is_mined, mining_summary, mining_tables
+
 FIGURES = ("tail_f1", "macro_f1", "accuracy", "medium_f1", "head_f1")
-PLANTED = "|errors"
-"""Ends the names of methods that learned from labels with planted errors."""
 Row = dict[str, Any]
 
 
@@ -17,7 +17,7 @@ def summary_of(rows: list[Row]) -> dict[str, Any]:
     Means run over these shared runs alone, seeds first and then data, so that methods can be
     compared; ``done`` tells what else each method was run on.
     """
-    clean = [row for row in rows if "+" not in row["method"] and PLANTED not in row["method"]]
+    clean = _unmined(rows)
     done: dict[str, list[list[Any]]] = {}
     for row in clean:
         done.setdefault(row["method"], []).append([row["data"], row["seed"]])
@@ -30,7 +30,7 @@ def summary_of(rows: list[Row]) -> dict[str, Any]:
         for method in done
         if shared
     }
-    return {"shared": shared, "done": done, "means": means, "planted": _planted(rows)}
+    return {"shared": shared, "done": done, "means": means, "mining": mining_summary(rows)}
 
 
 def _mean(rows: list[Row], runs: list[list[Any]], figure: str) -> float:
@@ -41,38 +41,22 @@ def _mean(rows: list[Row], runs: list[list[Any]], figure: str) -> float:
     )
 
 
-def _planted(rows: list[Row]) -> list[Row]:
-    """Return, for each run of mining with planted errors, how good the guard was."""
-    return [
-        {
-            "data": row["data"],
-            "seed": row["seed"],
-            "method": row["method"],
-            "n_wrong": row["n_wrong"],
-            "n_suspicious": row["n_suspicious"],
-            "recall": row["n_caught"] / row["n_wrong"],
-            "precision": row["n_caught"] / row["n_suspicious"],
-        }
-        for row in rows
-        if row.get("n_suspicious") and row["n_wrong"]
-    ]
+def _unmined(rows: list[Row]) -> list[Row]:
+    """Return the rows of losses and peers that learned once, from labels as they are."""
+    return [r for r in rows if not is_mined(r["method"]) and not r["method"].endswith(PLANTED)]
 
 
 def long_tail(result: dict[str, Any]) -> list[str]:
-    """Lay out figures by method and data, the guard, and what learning from errors costs."""
+    """Lay out figures by method and data, and what mining and its guard do."""
     rows = result["rows"]
-    clean = [row for row in rows if not row["method"].endswith(PLANTED)]
+    clean = _unmined(rows)
     lines = []
     for figure in FIGURES[:3]:
         title = figure.replace("_", " ").replace("f1", "macro-F1").replace("macro macro", "macro")
         lines += [f"**{title}**", "", *_table(clean, result["data"], figure), ""]
     if result["shared"]:
-        seeds: dict[str, list[str]] = {}
-        for data, seed in result["shared"]:
-            seeds.setdefault(data, []).append(str(seed))
-        names = ", ".join(f"{data} ({', '.join(own)})" for data, own in seeds.items())
         lines += [
-            f"Means over the runs that all losses and peers have (seeds), no mining: {names}.",
+            f"Means over the runs that all losses and peers have: {_told(result['shared'])}.",
             "",
         ]
         lines += [
@@ -87,7 +71,17 @@ def long_tail(result: dict[str, Any]) -> list[str]:
             )
             lines.append(f"| {method} | {' | '.join(figures)} |")
         lines.append("")
-    return [*lines, *_errors(rows, result)]
+    return [*lines, "**Mining**, with the default loss", "", *mining_tables(result)]
+
+
+def _told(runs: list[list[Any]]) -> str:
+    """Name the seeds of runs: once for all data sets, or by data set."""
+    seeds: dict[str, list[str]] = {}
+    for data, seed in runs:
+        seeds.setdefault(data, []).append(str(seed))
+    if len({tuple(own) for own in seeds.values()}) == 1:
+        return f"seeds {', '.join(next(iter(seeds.values())))} of all data sets"
+    return ", ".join(f"{data} (seeds {', '.join(own)})" for data, own in seeds.items())
 
 
 def development(result: dict[str, Any]) -> list[str]:
@@ -115,28 +109,5 @@ def _table(rows: list[Row], data: list[str], figure: str) -> list[str]:
         for name in data:
             own = [r[figure] for r in rows if r["method"] == method and r["data"] == name]
             found.append(f"{fmean(own):.4f}" if own else "not run")
-        shown = method.replace("|", ", ")  # a bar would end the cell
-        lines.append(f"| {shown} | {' | '.join(found)} |")
-    return lines
-
-
-def _errors(rows: list[Row], result: dict[str, Any]) -> list[str]:
-    lines = []
-    if result["planted"]:
-        lines += [
-            "Planted errors (5 % of training labels): what the guard caught.",
-            "",
-            "| data | seed | wrong labels | looked mislabelled | recall | precision |",
-            "|---|---|---|---|---|---|",
-            *(
-                f"| {r['data']} | {r['seed']} | {r['n_wrong']} | {r['n_suspicious']} "
-                f"| {r['recall']:.3f} | {r['precision']:.3f} |"
-                for r in result["planted"]
-            ),
-            "",
-        ]
-    wrong = [row for row in rows if row["method"].endswith(PLANTED)]
-    if wrong:
-        lines += ["Learned from these labels, macro-F1 on true ones:", ""]
-        lines += _table(wrong, result["data"], "macro_f1")
+        lines.append(f"| {method} | {' | '.join(found)} |")
     return lines
