@@ -87,12 +87,10 @@ def gather(
     EmptyInputError
         If no cell has counts.
     """
-    has_labels = np.array([(own >= 0).any() for own in labels.by_source(sources)])
-    genes = _common_genes(
-        [s for s, known in zip(sources, has_labels, strict=True) if known or max_unlabelled],
-        has_labels[has_labels | (max_unlabelled > 0)],
-        config.gene_column,
-    )
+    each = zip(sources, labels.by_source(sources), strict=True)
+    labelled_or_not = [(source, bool((own >= 0).any())) for source, own in each]
+    wanted = [(source, has) for source, has in labelled_or_not if has or max_unlabelled]
+    genes = _common_genes(wanted, config.gene_column)
     labelled = sample_by_type(labels.codes, max_cells, random_state=random_state)
     others = sample_unlabelled(labels.codes, max_unlabelled, random_state=random_state)
     rows = np.sort(np.concatenate([labelled, others]))
@@ -186,21 +184,22 @@ def _counts(
 
 
 def _common_genes(
-    sources: Sequence[CellSource], has_labels: NDArray[np.bool_], gene_column: str | None
+    sources: Sequence[tuple[CellSource, bool]], gene_column: str | None
 ) -> GeneTable:
-    """Return the genes that all sources measured, of which some have no labelled cell."""
-    names = [read_gene_names(s.var, gene_column, source_name=s.name) for s in sources]
+    """Return the genes that all sources measured, given whether each has labelled cells."""
+    names = [read_gene_names(s.var, gene_column, source_name=s.name) for s, _ in sources]
     table, measured = merge_genes(names)
-    common = measured[has_labels].all(axis=0)
-    smallest = int(measured[has_labels].sum(axis=1).min())
+    of_labelled = measured[[known for _, known in sources]]
+    common = of_labelled.all(axis=0)
+    smallest = int(of_labelled.sum(axis=1).min())
     if common.sum() < MIN_COMMON * smallest:
         msg = (
-            f"The {has_labels.sum()} inputs have {int(common.sum()):,} genes in common, less than "
+            f"The {len(of_labelled)} inputs have {int(common.sum()):,} genes in common, less than "
             f"{MIN_COMMON:.0%} of the {smallest:,} of the smallest. Use inputs with the same "
             "genes, or name the right column with `gene_column`."
         )
         raise GeneMismatchError(msg)
-    for source, own in zip(sources, measured, strict=True):
+    for (source, _), own in zip(sources, measured, strict=True):
         shared = int((own & common).sum())
         if shared < LEAST_SHARED * common.sum():
             msg = (
