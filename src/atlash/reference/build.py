@@ -103,7 +103,7 @@ def build_parts(
         ),
         family=Family.of(parents) if parents else None,
     )
-    labelled = _with_labels(sources, labels)
+    labelled = [(s, own) for s, own in labels.by_source(sources) if (own >= 0).any()]
     codes = encode_all(
         [source for source, _ in labelled],
         annotator,
@@ -145,14 +145,6 @@ def _with_steps_of_fine_tuning(request: BuildRequest) -> BuildRequest:
         learning_rate=chosen.learning_rate,
     )
     return replace(request, config=replace(request.config, train=train))
-
-
-def _with_labels(
-    sources: Sequence[CellSource], labels: Labels
-) -> list[tuple[CellSource, NDArray[np.int64]]]:
-    """Return the sources that hold labelled cells, each with the types of its cells."""
-    each = zip(sources, labels.by_source(sources), strict=True)
-    return [(source, own) for source, own in each if (own >= 0).any()]
 
 
 def _table(

@@ -87,9 +87,8 @@ def gather(
     EmptyInputError
         If no cell has counts.
     """
-    each = zip(sources, labels.by_source(sources), strict=True)
-    labelled_or_not = [(source, bool((own >= 0).any())) for source, own in each]
-    wanted = [(source, has) for source, has in labelled_or_not if has or max_unlabelled]
+    each = [(source, bool((own >= 0).any())) for source, own in labels.by_source(sources)]
+    wanted = [(source, labelled) for source, labelled in each if labelled or max_unlabelled]
     genes = _common_genes(wanted, config.gene_column)
     labelled = sample_by_type(labels.codes, max_cells, random_state=random_state)
     others = sample_unlabelled(labels.codes, max_unlabelled, random_state=random_state)

@@ -56,10 +56,12 @@ class Labels:
         """Cells without a label."""
         return int((self.codes < 0).sum())
 
-    def by_source(self, sources: Sequence[CellSource]) -> list[NDArray[np.int64]]:
-        """Return the types of each source's cells."""
+    def by_source(
+        self, sources: Sequence[CellSource]
+    ) -> list[tuple[CellSource, NDArray[np.int64]]]:
+        """Return each source with the types of its cells, -1 where there is none."""
         ends = np.cumsum([source.n_cells for source in sources])
-        return np.split(self.codes, ends[:-1])
+        return list(zip(sources, np.split(self.codes, ends[:-1]), strict=True))
 
 
 def read_labels(

@@ -50,7 +50,7 @@ def parents_of_columns(
             read_names([source], keys[0])
             if (own >= 0).any() or keys[0] in source.obs
             else np.full(source.n_cells, None, dtype=object)
-            for source, own in zip(sources, labels.by_source(sources), strict=True)
+            for source, own in labels.by_source(sources)
         ]
     )
     cells = np.concatenate([source.obs.index.to_numpy(dtype=object) for source in sources])
