@@ -166,6 +166,13 @@ def test_types_below_no_parent_are_parents_of_their_own_with_a_warning():
         assert read(labels_key="sub", hierarchy=given) == OF
 
 
+def test_what_is_suggested_for_an_orphan_is_no_other_type():
+    given = cells(["any"] * 3, ["T cell", "B cell", "NK cell"])
+    table = {"T cell": "lymphocyte", "B cell": "lymphocyte"}
+    with pytest.warns(OrphanTypesWarning, match=r"'NK cell'\. Each is a parent of its own\.$"):
+        assert read(given, labels_key="sub", hierarchy=table)["NK cell"] == "NK cell"
+
+
 def test_a_hierarchy_of_other_names_is_refused():
     with pytest.raises(LabelsError, match=r"None of the 5 types, such as 'B', .* such as 'x'"):
         read(labels_key="sub", hierarchy={"x": "y"})

@@ -31,9 +31,10 @@ def explain_mismatch(query: Naming, reference: Naming, found: tuple[int, float, 
         Number of shared genes, their share of the weight, and the share needed.
     """
     n_shared, share, needed = found
+    least = f"at least {needed:.0%} is needed" if needed else "at least one gene is needed"
     return (
         f"{query.owner} has {n_shared:,} of the reference's {len(reference.names):,} genes, "
-        f"with {share:.0%} of the weight; at least {needed:.0%} is needed. The reference names "
+        f"with {share:.0%} of the weight; {least}. The reference names "
         f"genes like {_examples(reference)}, the query like {_examples(query)}. "
         f"{_likely_cause(query, reference)}"
     )

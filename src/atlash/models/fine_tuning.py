@@ -6,7 +6,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from atlash.data.genes import GeneNames, match_genes
+from atlash.data.genes import GeneNames
 from atlash.errors import GeneMismatchError
 from atlash.models.vocabulary import FEW_KNOWN, UnknownGenesWarning
 from atlash.nn.fine_tune import Start, fine_tune
@@ -59,9 +59,8 @@ class FineTuning:
         UntrainedEncoderWarning
             If the encoder has learned nothing yet.
         """
-        names = GeneNames(genes.namings, "the cells to learn from")
         known = encoder.vocabulary
-        match = match_genes(names, known.genes, weight=known.weight, min_shared=0.0)
+        match = known.match(GeneNames(genes.namings, "The table of labelled cells"))
         n_steps = encoder.facts["learned"]["n_steps"]
         if n_steps == 0:
             msg = "The encoder has made no step of pre-training yet, so that it helps nothing."

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from atlash.data.genes import GeneTable, merge_genes, read_gene_names
+from atlash.data.genes import GeneTable, match_genes, merge_genes, read_gene_names
 from atlash.data.identifiers import clean_ids, identifier_kind
 from atlash.data.normalize import BoundSource, Recipe, bind, warn_of_unnamed
 from atlash.data.variable import rank_by_dispersion
@@ -15,12 +16,13 @@ from atlash.errors import EmptyInputError, GeneMismatchError, InputError
 from atlash.progress import track
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
 
     from atlash.config import InputConfig
+    from atlash.data.genes import GeneMatch, GeneNames
     from atlash.data.source import CellSource
 
 N_EXAMPLES = 5
@@ -33,6 +35,16 @@ FEW_KNOWN = 0.5
 
 class UnknownGenesWarning(UserWarning):
     """Cells measured little of what an encoder knows."""
+
+
+@contextmanager
+def _as_vocabulary() -> Iterator[None]:
+    """Say of genes that do not match that the encoder's vocabulary is what they are matched to."""
+    try:
+        yield
+    except GeneMismatchError as error:
+        msg = f"No gene is in the encoder's vocabulary, which is the reference here. {error}"
+        raise GeneMismatchError(msg) from error
 
 
 @dataclass(frozen=True)
@@ -69,13 +81,21 @@ class Vocabulary:
         KeyNotFoundError, ScaleError, InvalidValuesError
             As :func:`atlash.data.normalize.bind` does.
         """
-        try:
+        with _as_vocabulary():
             bound = bind(self.recipe, source, options, weight=self.weight)
-        except GeneMismatchError as error:
-            msg = f"No gene is in the encoder's vocabulary, which is the reference here. {error}"
-            raise GeneMismatchError(msg) from error
         warn_of_unnamed(bound)
         return bound
+
+    def match(self, names: GeneNames) -> GeneMatch:
+        """Match the genes of a table.
+
+        Raises
+        ------
+        GeneMismatchError
+            No gene of the table is in the vocabulary.
+        """
+        with _as_vocabulary():
+            return match_genes(names, self.genes, weight=self.weight, min_shared=0.0)
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row a gene."""

@@ -56,7 +56,7 @@ def check_build_config(config: BuildConfig) -> None:
     if config.encoder is not None and train.mining is not None and train.mining.steps_share > 0:
         msg = (
             "`mining` learns hard cells in a second phase, which a pre-trained encoder has not. "
-            "Leave out `mining` (--mine), or `encoder` (--encoder), or the second phase alone: "
+            "Leave out `mining` (--mine), or `encoder`, or the second phase alone: "
             "MiningConfig(steps_share=0) (--guard)."
         )
         raise InputError(msg)

@@ -193,7 +193,8 @@ def _check_found(key: dict[str, str], terms: Terms, types: Sequence[str]) -> Non
 
 def _warn_of_orphans(orphans: list[str], terms: Terms, types: Sequence[str]) -> None:
     listed = ", ".join(map(repr, orphans[:MOST_NAMED])) + (", ..." * (len(orphans) > MOST_NAMED))
-    near = "" if orphans[0] in terms.key_of else did_you_mean(orphans[0], terms.key_of)
+    others = [name for name in terms.key_of if name not in types]
+    near = "" if orphans[0] in terms.key_of else did_you_mean(orphans[0], others)
     msg = (
         f"{len(orphans)} of {len(types)} types lie below no parent: {listed}. Each is a parent of "
         f"its own.{near}"
